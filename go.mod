@@ -1,0 +1,3 @@
+module nactor
+
+go 1.26.0

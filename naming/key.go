@@ -1,0 +1,77 @@
+package naming
+
+import "strings"
+
+// Defaults of Nacos's request parameters.
+const (
+	DefaultNamespace = "public"
+	DefaultGroup     = "DEFAULT_GROUP"
+	DefaultCluster   = "DEFAULT"
+
+	groupSeparator = "@@"
+)
+
+// Key names a service: the namespace, the group and the plain name.
+type Key struct {
+	Namespace string
+	Group     string
+	Name      string
+}
+
+// Grouped returns "group@@name", the form in which Nacos clients know a service.
+func (k Key) Grouped() string { return k.Group + groupSeparator + k.Name }
+
+// String returns "namespace@@group@@name", the identity of the service's grain.
+func (k Key) String() string { return k.Namespace + groupSeparator + k.Group + groupSeparator + k.Name }
+
+// Compare orders keys by namespace, group and name.
+func (k Key) Compare(o Key) int {
+	if c := strings.Compare(k.Namespace, o.Namespace); c != 0 {
+		return c
+	}
+	if c := strings.Compare(k.Group, o.Group); c != 0 {
+		return c
+	}
+	return strings.Compare(k.Name, o.Name)
+}
+
+// ParseIdentity is the reverse of [Key.String].
+func ParseIdentity(identity string) (Key, bool) {
+	ns, rest, ok := strings.Cut(identity, groupSeparator)
+	if !ok {
+		return Key{}, false
+	}
+	group, name, ok := strings.Cut(rest, groupSeparator)
+	return Key{Namespace: ns, Group: group, Name: name}, ok
+}
+
+// NewKey builds a key from request parameters as Nacos's service-name filter does: a
+// serviceName that contains "@@" brings its own group and groupName is ignored; blank
+// namespace and group take their defaults. serviceName must not be blank.
+//
+// Errors (kind [KindInvalid]) carry Nacos's texts for "g@@" and "@@s". Parts after the
+// second "@@" are dropped, as Java's split does there.
+func NewKey(namespace, group, serviceName string) (Key, error) {
+	k := Key{Namespace: strings.TrimSpace(namespace), Group: strings.TrimSpace(group), Name: strings.TrimSpace(serviceName)}
+	if k.Namespace == "" {
+		k.Namespace = DefaultNamespace
+	}
+	if k.Group == "" {
+		k.Group = DefaultGroup
+	}
+	if !strings.Contains(k.Name, groupSeparator) {
+		return k, nil
+	}
+	parts := strings.Split(k.Name, groupSeparator)
+	for len(parts) > 0 && parts[len(parts)-1] == "" {
+		parts = parts[:len(parts)-1]
+	}
+	if len(parts) < 2 {
+		return Key{}, Invalid("Param 'serviceName' is illegal, it should be format as 'groupName@@serviceName'")
+	}
+	if parts[0] == "" {
+		return Key{}, Invalid("Param 'serviceName' is illegal, groupName can't be empty")
+	}
+	k.Group, k.Name = parts[0], parts[1]
+	return k, nil
+}
