@@ -61,10 +61,12 @@ type RemoveService struct{}
 // UpdateCluster creates or replaces the metadata of one cluster (PUT /cluster).
 type UpdateCluster struct{ Cluster ClusterMeta }
 
-// SetHealth sets the health of a persistent instance (PUT /health, server-side checks).
+// SetHealth sets the health of a persistent instance. Operators (PUT /health) may do so
+// only in a cluster whose checker is NONE; Probe marks the result of a server-side check.
 type SetHealth struct {
 	Addr
 	Healthy bool
+	Probe   bool
 }
 
 // Tick lets time pass: beats that are overdue, overlays that need no longer be

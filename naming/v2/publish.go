@@ -1,0 +1,132 @@
+package v2
+
+import (
+	"strings"
+
+	"nactor/naming"
+)
+
+// register publishes in, replacing what its client published before, in whichever cluster
+// that was. The clock starts anew.
+func (t *step) register(in *naming.Instance) {
+	id := idOf(in)
+	old := t.pubs[id]
+	shown := t.overlays[in.Addr()].Cover(in)
+	if !t.born {
+		t.born, t.ephemeral = true, in.Ephemeral
+	}
+	clock := &naming.BeatClock{}
+	if old != nil {
+		clock = old.clock
+	}
+	clock.Last = t.now
+	t.wakeFor(shown, t.now)
+	if old != nil && same(old.inst, shown) {
+		return
+	}
+	if old != nil && old.inst.Cluster == in.Cluster {
+		old.inst = shown
+	} else {
+		if old != nil {
+			t.withdraw(old)
+		}
+		t.insert(&publication{inst: shown, clock: clock})
+	}
+	t.recall(in.Addr())
+	if !in.Ephemeral {
+		t.record(naming.Record{Kind: naming.RecordInstance, Addr: in.Addr(), Instance: in})
+	}
+	t.changed(naming.InstanceRegistered, shown)
+}
+
+// deregister withdraws what the client published; nothing there is fine.
+func (t *step) deregister(c naming.Deregister) {
+	p := t.pubs[clientID{c.IP, c.Port, c.Ephemeral}]
+	if p == nil {
+		return
+	}
+	t.withdraw(p)
+	t.changed(naming.InstanceDeregistered, p.inst)
+}
+
+// withdraw removes a publication and forgets it durably; its overlay is remembered.
+func (t *step) withdraw(p *publication) {
+	t.remove(p)
+	t.gone(p.inst)
+	if !p.inst.Ephemeral {
+		t.record(naming.Record{Kind: naming.RecordInstance, Addr: p.inst.Addr(), Delete: true})
+	}
+}
+
+// beat credits a heartbeat. The cluster is not compared, as in Nacos 2.0. An unknown
+// instance is registered when the client sent it along; else the answer is "not known",
+// upon which clients register again.
+func (t *step) beat(c naming.Beat) {
+	p := t.pubs[clientID{c.IP, c.Port, true}]
+	if p == nil {
+		if c.Instance == nil {
+			return
+		}
+		if p = t.pubs[idOf(c.Instance)]; p == nil { // else: a beat for a persistent instance means nothing
+			t.register(c.Instance)
+			p = t.pubs[idOf(c.Instance)]
+		}
+	}
+	p.clock.Last = t.now
+	t.Result.Known = true
+	t.Result.Interval = naming.BeatInterval(p.inst.Metadata, t.rules.BeatInterval)
+	if p.inst.Ephemeral && !p.inst.Healthy {
+		t.flip(p, true)
+		t.wakeFor(p.inst, t.now)
+	}
+}
+
+// flip changes an instance's health.
+func (t *step) flip(p *publication, healthy bool) {
+	in := *p.inst
+	in.Healthy = healthy
+	p.inst = &in
+	t.changed(naming.HealthChanged, p.inst)
+}
+
+// setHealth changes a persistent instance's health; an unknown one is passed over.
+func (t *step) setHealth(c naming.SetHealth) {
+	if !c.Probe && !t.unchecked(c.Cluster) {
+		t.Err = naming.Rejected("health check is still working, service: %s, cluster: %s", t.key.Grouped(), c.Cluster)
+		return
+	}
+	p := t.pubs[clientID{c.IP, c.Port, false}]
+	if p == nil || p.inst.Cluster != c.Cluster || p.inst.Healthy == c.Healthy {
+		return
+	}
+	t.flip(p, c.Healthy)
+	base := *p.inst.Base()
+	base.Healthy = c.Healthy
+	t.record(naming.Record{Kind: naming.RecordInstance, Addr: base.Addr(), Instance: &base})
+}
+
+// unchecked reports whether the cluster was explicitly given the checker NONE.
+func (t *step) unchecked(cluster string) bool {
+	if t.meta == nil {
+		return false
+	}
+	for i := range t.meta.Clusters {
+		if t.meta.Clusters[i].Name == cluster {
+			return strings.EqualFold(t.meta.Clusters[i].Checker.Type, "NONE")
+		}
+	}
+	return false
+}
+
+// same reports whether readers and the store could not tell a from b.
+func same(a, b *naming.Instance) bool {
+	if a.Healthy != b.Healthy || !sameFields(a, b) {
+		return false
+	}
+	return (a.Registered == nil) == (b.Registered == nil) && sameFields(a.Base(), b.Base())
+}
+
+func sameFields(a, b *naming.Instance) bool {
+	return a.IP == b.IP && a.Port == b.Port && a.Cluster == b.Cluster && a.Ephemeral == b.Ephemeral &&
+		a.Weight == b.Weight && a.Enabled == b.Enabled && a.Metadata.Equal(b.Metadata)
+}

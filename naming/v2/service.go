@@ -1,0 +1,161 @@
+package v2
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"nactor/naming"
+)
+
+// clientID is Nacos's client id of an HTTP client, "ip:port#ephemeral".
+type clientID struct {
+	ip        string
+	port      int
+	ephemeral bool
+}
+
+// publication is one client's instance. inst is replaced, never changed.
+type publication struct {
+	inst  *naming.Instance // as readers see it
+	clock *naming.BeatClock
+}
+
+// overlay is an operator's metadata for one address. An overlay whose instance is gone is
+// remembered for a while, so that a quick re-registration finds it.
+type overlay struct {
+	*naming.Overlay
+	gone  bool
+	since naming.Instant // when it was gone
+}
+
+// Service is one service in the structure of Nacos 2.0. Not safe for concurrent use.
+type Service struct {
+	key       naming.Key
+	born      bool // exists for readers
+	ephemeral bool // kind of the first instance
+	meta      *naming.ServiceMeta
+	pubs      map[clientID]*publication
+	order     []*publication // pubs sorted by address
+	overlays  map[naming.Addr]overlay
+	shown     map[naming.Addr]*naming.Overlay // overlays as views show them; nil: rebuild
+	touched   naming.Instant                  // last change
+	due       naming.Instant                  // when Tick may next change something
+	waiting   bool                            // due is set
+}
+
+// New returns a service that does not exist yet; its first command may bring it to life.
+func New(key naming.Key) *Service {
+	return &Service{key: key, pubs: map[clientID]*publication{}, overlays: map[naming.Addr]overlay{}}
+}
+
+// Restore starts a new life of a service from its last view. Every beat clock starts at
+// now: a new owner grants one full time-out of grace.
+func Restore(view *naming.View, now naming.Instant) *Service {
+	s := New(view.Key)
+	s.born, s.ephemeral, s.meta, s.touched = true, view.Ephemeral, view.Meta, now
+	s.order = make([]*publication, 0, len(view.Instances))
+	for addr, o := range view.Overlays {
+		s.overlays[addr] = overlay{Overlay: o, gone: true, since: now}
+	}
+	for _, in := range view.Instances {
+		p := &publication{inst: in, clock: &naming.BeatClock{Last: now}}
+		s.pubs[idOf(in)] = p
+		s.order = append(s.order, p)
+		s.recall(in.Addr())
+	}
+	slices.SortFunc(s.order, comparePublications)
+	s.wake(now)
+	return s
+}
+
+// FromSaved starts a service from what the store holds of it.
+func FromSaved(saved naming.Saved, now naming.Instant) *Service {
+	v := &naming.View{Key: saved.Key, Meta: saved.Meta, Overlays: saved.Overlays}
+	for _, in := range saved.Instances {
+		v.Instances = append(v.Instances, saved.Overlays[in.Addr()].Cover(in))
+	}
+	return Restore(v, now)
+}
+
+// View returns the picture that readers are shown, instances sorted by address.
+func (s *Service) View(rev naming.Revision) *naming.View {
+	v := &naming.View{Key: s.key, Revision: rev, Meta: s.meta, Ephemeral: s.ephemeral}
+	v.Instances = make([]*naming.Instance, len(s.order))
+	for i, p := range s.order {
+		v.Instances[i] = p.inst
+	}
+	if s.shown == nil && len(s.overlays) > 0 {
+		s.shown = make(map[naming.Addr]*naming.Overlay, len(s.overlays))
+		for addr, o := range s.overlays {
+			s.shown[addr] = o.Overlay
+		}
+	}
+	v.Overlays = s.shown
+	return v
+}
+
+// Exists reports whether readers know the service.
+func (s *Service) Exists() bool { return s.born }
+
+// Len returns the number of instances.
+func (s *Service) Len() int { return len(s.pubs) }
+
+// Deadline returns when a Tick may next change something; false: not before another
+// command.
+func (s *Service) Deadline() (naming.Instant, bool) { return s.due, s.waiting }
+
+// Clock returns the beat clock of an instance, to be shared with the other structure, or
+// nil when there is no such instance.
+func (s *Service) Clock(addr naming.Addr, ephemeral bool) *naming.BeatClock {
+	if p := s.pubs[clientID{addr.IP, addr.Port, ephemeral}]; p != nil && p.inst.Cluster == addr.Cluster {
+		return p.clock
+	}
+	return nil
+}
+
+// wake makes sure that Tick runs at t at the latest.
+func (s *Service) wake(t naming.Instant) {
+	if !s.waiting || t < s.due {
+		s.due, s.waiting = t, true
+	}
+}
+
+func idOf(in *naming.Instance) clientID { return clientID{in.IP, in.Port, in.Ephemeral} }
+
+func compareInstances(a, b *naming.Instance) int {
+	if c := strings.Compare(a.IP, b.IP); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.Port, b.Port); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.Cluster, b.Cluster); c != 0 {
+		return c
+	}
+	switch {
+	case a.Ephemeral == b.Ephemeral:
+		return 0
+	case a.Ephemeral:
+		return -1
+	default:
+		return 1
+	}
+}
+
+func comparePublications(a, b *publication) int { return compareInstances(a.inst, b.inst) }
+
+// insert puts p into pubs and order; its id must be free.
+func (s *Service) insert(p *publication) {
+	s.pubs[idOf(p.inst)] = p
+	i, _ := slices.BinarySearchFunc(s.order, p, comparePublications)
+	s.order = slices.Insert(s.order, i, p)
+}
+
+// remove takes p out of pubs and order.
+func (s *Service) remove(p *publication) {
+	delete(s.pubs, idOf(p.inst))
+	if i, found := slices.BinarySearchFunc(s.order, p, comparePublications); found {
+		s.order = slices.Delete(s.order, i, i+1)
+	}
+}
