@@ -1,0 +1,185 @@
+package replica
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"nactor/naming"
+	"nactor/naming/v2"
+)
+
+const shardCount = 64
+
+// Store holds the views. Readers get what Put has published, never less: a view is
+// replaced by a newer one as a whole. Safe for concurrent use.
+type Store struct {
+	seed   maphash.Seed
+	shards [shardCount]shard
+	names  names
+
+	services, instances, subscribers atomic.Int64
+
+	now      func() naming.Instant
+	onChange func(Notice)
+}
+
+type shard struct {
+	sync.RWMutex
+	entries map[naming.Key]*entry
+}
+
+// entry is one service: its view, if it is known, and its subscribers, who may come first.
+type entry struct {
+	view *naming.View
+	subs v2.Subscribers
+}
+
+// Notice says that subscribers are to be told the present state of a service: all of
+// them, or the one that has just come.
+type Notice struct {
+	Key naming.Key
+	New *naming.Subscriber // nil: all subscribers
+}
+
+// New returns an empty store. onChange is called for each change that somebody subscribes
+// to, on the goroutine that made it: it must return at once. nil: nobody wants to know.
+func New(now func() naming.Instant, onChange func(Notice)) *Store {
+	if onChange == nil {
+		onChange = func(Notice) {}
+	}
+	return &Store{seed: maphash.MakeSeed(), now: now, onChange: onChange}
+}
+
+func (s *Store) shard(key naming.Key) *shard {
+	return &s.shards[maphash.Comparable(s.seed, key)%shardCount]
+}
+
+// View implements [naming.Reader].
+func (s *Store) View(key naming.Key) *naming.View {
+	sh := s.shard(key)
+	sh.RLock()
+	defer sh.RUnlock()
+	if e := sh.entries[key]; e != nil {
+		return e.view
+	}
+	return nil
+}
+
+// Put publishes a view, unless a newer one is held already.
+func (s *Store) Put(v *naming.View) {
+	sh := s.shard(v.Key)
+	sh.Lock()
+	e := sh.entry(v.Key)
+	if e.view != nil && e.view.Revision.Compare(v.Revision) >= 0 {
+		sh.Unlock()
+		return
+	}
+	before := 0
+	if e.view == nil {
+		s.services.Add(1)
+		s.names.add(v.Key)
+	} else {
+		before = len(e.view.Instances)
+	}
+	s.instances.Add(int64(len(v.Instances) - before))
+	e.view = v
+	told := e.subs.Len() > 0
+	sh.Unlock()
+	if told {
+		s.onChange(Notice{Key: v.Key})
+	}
+}
+
+// Drop forgets a service that is gone. rev is the revision at which it went; a newer view
+// stays.
+func (s *Store) Drop(key naming.Key, rev naming.Revision) {
+	sh := s.shard(key)
+	sh.Lock()
+	defer sh.Unlock()
+	e := sh.entries[key]
+	if e == nil || e.view == nil || e.view.Revision.Compare(rev) > 0 {
+		return
+	}
+	s.services.Add(-1)
+	s.instances.Add(-int64(len(e.view.Instances)))
+	s.names.remove(key)
+	e.view = nil
+	sh.tidy(key, e)
+}
+
+// Services implements [naming.Reader].
+func (s *Store) Services(namespace string) []naming.Key { return s.names.of(namespace) }
+
+// Namespaces implements [naming.Reader].
+func (s *Store) Namespaces() []string { return s.names.namespaces() }
+
+// Counts implements [naming.Reader].
+func (s *Store) Counts() naming.Counts {
+	return naming.Counts{
+		Services:    int(s.services.Load()),
+		Instances:   int(s.instances.Load()),
+		Subscribers: int(s.subscribers.Load()),
+	}
+}
+
+// Subscribe implements [naming.Subscriptions]. A service need not exist to be subscribed.
+func (s *Store) Subscribe(key naming.Key, sub naming.Subscriber) {
+	sh := s.shard(key)
+	sh.Lock()
+	e := sh.entry(key)
+	before := e.subs.Len()
+	fresh := e.subs.Subscribe(s.now(), sub)
+	s.subscribers.Add(int64(e.subs.Len() - before))
+	sh.Unlock()
+	if fresh {
+		s.onChange(Notice{Key: key, New: &sub})
+	}
+}
+
+// Subscribers implements [naming.Subscriptions].
+func (s *Store) Subscribers(key naming.Key) []naming.Subscriber {
+	sh := s.shard(key)
+	sh.RLock()
+	defer sh.RUnlock()
+	if e := sh.entries[key]; e != nil {
+		return e.subs.All()
+	}
+	return nil
+}
+
+// ExpireSubscribers drops the subscriptions that were not repeated in time. To be called
+// every few seconds.
+func (s *Store) ExpireSubscribers() {
+	now := s.now()
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.Lock()
+		for key, e := range sh.entries {
+			if e.subs.Len() > 0 {
+				s.subscribers.Add(-int64(e.subs.Expire(now)))
+				sh.tidy(key, e)
+			}
+		}
+		sh.Unlock()
+	}
+}
+
+func (sh *shard) entry(key naming.Key) *entry {
+	e := sh.entries[key]
+	if e == nil {
+		if sh.entries == nil {
+			sh.entries = map[naming.Key]*entry{}
+		}
+		e = &entry{}
+		sh.entries[key] = e
+	}
+	return e
+}
+
+// tidy removes an entry that nothing needs any more.
+func (sh *shard) tidy(key naming.Key, e *entry) {
+	if e.view == nil && e.subs.Len() == 0 {
+		delete(sh.entries, key)
+	}
+}
