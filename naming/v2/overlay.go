@@ -92,6 +92,9 @@ func (t *step) lay(addr naming.Addr, o naming.Overlay) {
 		return
 	}
 	at := t.at(addr)
+	if t.overlays == nil {
+		t.overlays = map[naming.Addr]overlay{}
+	}
 	t.overlays[addr] = overlay{Overlay: &o, gone: len(at) == 0, since: t.now}
 	t.shown = nil
 	t.record(naming.Record{Kind: naming.RecordOverlay, Addr: addr, Overlay: &o})

@@ -36,8 +36,8 @@ type Service struct {
 	ephemeral bool // kind of the first instance
 	meta      *naming.ServiceMeta
 	pubs      map[clientID]*publication
-	order     []*publication // pubs sorted by address
-	overlays  map[naming.Addr]overlay
+	order     []*publication                  // pubs sorted by address
+	overlays  map[naming.Addr]overlay         // nil until the first
 	shown     map[naming.Addr]*naming.Overlay // overlays as views show them; nil: rebuild
 	touched   naming.Instant                  // last change
 	due       naming.Instant                  // when Tick may next change something
@@ -46,7 +46,7 @@ type Service struct {
 
 // New returns a service that does not exist yet; its first command may bring it to life.
 func New(key naming.Key) *Service {
-	return &Service{key: key, pubs: map[clientID]*publication{}, overlays: map[naming.Addr]overlay{}}
+	return &Service{key: key, pubs: map[clientID]*publication{}}
 }
 
 // Restore starts a new life of a service from its last view. Every beat clock starts at
@@ -55,6 +55,7 @@ func Restore(view *naming.View, now naming.Instant) *Service {
 	s := New(view.Key)
 	s.born, s.ephemeral, s.meta, s.touched = true, view.Ephemeral, view.Meta, now
 	s.order = make([]*publication, 0, len(view.Instances))
+	s.overlays = make(map[naming.Addr]overlay, len(view.Overlays))
 	for addr, o := range view.Overlays {
 		s.overlays[addr] = overlay{Overlay: o, gone: true, since: now}
 	}

@@ -1,0 +1,79 @@
+package actors
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"nactor/naming"
+)
+
+// inspect asks a service to describe itself.
+type inspect struct{ reply chan ServiceInfo } // capacity 1
+
+// ServiceInfo is what an active service says of itself.
+type ServiceInfo struct {
+	Identity  string
+	PID       string
+	Revision  naming.Revision
+	Instances int           // in the 2.0 structure
+	Mailbox   int64         // calls under way
+	Commiting bool          // waits for the store
+	LastBeat  time.Duration // ago; negative: none in this life
+	Handled   uint64        // messages in this life
+}
+
+func (s *service) describe() ServiceInfo {
+	info := ServiceInfo{
+		Identity:  s.handle.key.String(),
+		PID:       s.ctx.Self().String(),
+		Revision:  s.rev,
+		Instances: s.state.Len(),
+		Mailbox:   s.handle.pending.Load(),
+		Commiting: s.handle.batch != nil,
+		LastBeat:  -1,
+		Handled:   s.handled,
+	}
+	if s.lastBeat != 0 {
+		info.LastBeat = s.Clock.Now().Since(s.lastBeat)
+	}
+	return info
+}
+
+// Active returns the identities of the active services whose identity contains part,
+// in no particular order.
+func (s *Services) Active(part string) []string {
+	var out []string
+	for _, h := range s.handles.all() {
+		if id := h.key.String(); strings.Contains(id, part) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// Inspect asks an active service about itself; it does not wake one. Kind
+// [naming.KindNotFound] when it is not active, [naming.KindUnavailable] when it did not
+// answer before ctx ended.
+func (s *Services) Inspect(ctx context.Context, identity string) (ServiceInfo, error) {
+	key, ok := naming.ParseIdentity(identity)
+	if !ok {
+		return ServiceInfo{}, naming.Invalid("identity %q is not of the form namespace@@group@@service", identity)
+	}
+	h := s.handles.find(key)
+	if h == nil {
+		return ServiceInfo{}, naming.NotFound("service %s is not active on this node", identity)
+	}
+	if ok, _ := h.acquire(); !ok {
+		return ServiceInfo{}, naming.Unavailable("service %s is overloaded or about to stop", identity)
+	}
+	h.once.Do(func() { h.pid = s.place.Activate(ServiceKind, identity) })
+	m := &inspect{reply: make(chan ServiceInfo, 1)}
+	s.place.System().Root.Send(h.pid, m)
+	select {
+	case info := <-m.reply:
+		return info, nil
+	case <-ctx.Done():
+		return ServiceInfo{}, naming.Unavailable("service %s did not answer in time: %w", identity, ctx.Err())
+	}
+}

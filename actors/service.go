@@ -1,0 +1,296 @@
+package actors
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"nactor/naming"
+	"nactor/naming/v2"
+)
+
+// service is the grain of one service. It owns the service's state, carries out one
+// command after the other, and shows the outcome in the replica before it answers.
+//
+// Commands that come in while others wait in the mailbox are shown together: one view, and
+// one commit, for many.
+type service struct {
+	*Services
+	ctx    actor.Context
+	handle *handle
+	state  *v2.Service
+	rev    naming.Revision
+
+	held    []*call // applied, not yet shown or answered
+	records []naming.Record
+	dirty   bool // the state differs from the view shown
+	since   int  // messages since the oldest held call
+	waiting []*call
+
+	timer *time.Timer
+	alarm naming.Instant // when timer fires; valid while armed
+	armed bool
+
+	handled  uint64
+	lastBeat naming.Instant
+	current  *call
+}
+
+// batch is a commit under way: what it will show, and whom it answers.
+type batch struct {
+	view  *naming.View // nil: the service is gone
+	rev   naming.Revision
+	calls []*call
+}
+
+type (
+	ring      struct{} // the alarm of a service went off
+	committed struct {
+		batch *batch
+		err   error
+	}
+)
+
+var ringing = &ring{}
+
+// maxBatch bounds how many commands are shown at once, and so how long the first of them
+// waits for the last.
+const maxBatch = 256
+
+// Receive implements actor.Actor.
+func (s *service) Receive(ctx actor.Context) {
+	s.ctx = ctx
+	defer s.contain()
+	switch m := ctx.Message().(type) {
+	case *call:
+		s.handled++
+		s.take(m)
+	case *ring:
+		s.armed = false
+		if s.handle.batch == nil {
+			s.step(nil, naming.Tick{})
+		}
+	case *committed:
+		s.committed(m)
+	case *inspect:
+		s.handle.pending.Add(-1)
+		m.reply <- s.describe()
+	case *actor.Started:
+		s.wakeUp()
+	case *actor.Restarting, *actor.Stopping:
+		s.disarm()
+		return
+	case *actor.Stopped:
+		s.stopped()
+		return
+	default:
+		return
+	}
+	s.settle()
+	s.rest()
+}
+
+// wakeUp starts a life of the service from what this node last showed of it.
+func (s *service) wakeUp() {
+	key, ok := naming.ParseIdentity(s.Identity(s.ctx.Self()))
+	if !ok {
+		panic(fmt.Sprintf("process %s is not a service", s.ctx.Self().Id))
+	}
+	for s.handle = s.handles.of(key); s.handle.pending.Load() < 0; s.handle = s.handles.of(key) {
+		runtime.Gosched() // the life before this one is leaving
+	}
+	s.restore()
+}
+
+// stopped cleans up after a grain that its supervisor gave up on; the next call wakes
+// another. One that retired has left nothing to clean.
+func (s *service) stopped() {
+	if s.handle == nil || s.handle.pending.Load() < 0 {
+		return
+	}
+	s.handle.pending.Store(retired)
+	s.place.Retire(ServiceKind, s.handle.key.String(), s.ctx.Self())
+	s.handles.drop(s.handle)
+}
+
+// restore takes up the state from what this node shows; what was done since is undone.
+func (s *service) restore() {
+	s.rev = naming.Revision{Activation: s.lives.Add(1)}
+	if view := s.Views.View(s.handle.key); view != nil {
+		s.state = v2.Restore(view, s.Clock.Now())
+	} else {
+		s.state = v2.New(s.handle.key)
+	}
+	s.dirty = false
+}
+
+// take carries out a call, or keeps it until the commit under way has ended. Heartbeats
+// never wait for a disk.
+func (s *service) take(c *call) {
+	if _, beat := c.cmd.(naming.Beat); s.handle.batch != nil && !beat {
+		s.waiting = append(s.waiting, c)
+		return
+	}
+	s.step(c, c.cmd)
+}
+
+// step lets the state make one step. c is nil for the alarm.
+func (s *service) step(c *call, cmd naming.Command) {
+	s.current = c
+	now := s.Clock.Now()
+	e := s.state.Step(naming.Env{Now: now, Rules: s.rules.Load()}, cmd)
+	s.current = nil
+	s.dirty = s.dirty || e.Changed
+	s.records = append(s.records, e.Records...)
+	if _, ok := cmd.(naming.Beat); ok && e.Result.Known {
+		s.lastBeat = now
+	}
+	if c == nil {
+		return
+	}
+	c.result, c.err, c.durable = e.Result, e.Err, len(e.Records) > 0
+	if e.Changed {
+		s.held = append(s.held, c)
+		return
+	}
+	c.result.Revision = s.rev
+	s.reply(c)
+}
+
+// settle shows what has changed, unless more is on its way that can be shown with it.
+func (s *service) settle() {
+	if s.handle.batch != nil || !s.dirty {
+		return
+	}
+	s.since++
+	if int(s.handle.pending.Load()) > len(s.held) && len(s.held) < maxBatch && s.since < maxBatch {
+		return
+	}
+	s.rev.Counter++
+	b := &batch{rev: s.rev, calls: s.held}
+	if s.state.Exists() {
+		b.view = s.state.View(s.rev)
+	}
+	records := s.records
+	s.held, s.records, s.dirty, s.since = nil, nil, false, 0
+	if len(records) == 0 {
+		s.show(b)
+		return
+	}
+	s.handle.batch = b
+	root, self := s.place.System().Root, s.ctx.Self()
+	s.Store.Commit(records, func(err error) { root.Send(self, &committed{b, err}) })
+}
+
+// show publishes a batch and answers its callers.
+func (s *service) show(b *batch) {
+	if b.view != nil {
+		s.Views.Put(b.view)
+	} else {
+		s.Views.Drop(s.handle.key, b.rev)
+	}
+	for _, c := range b.calls {
+		c.result.Revision = b.rev
+		s.reply(c)
+	}
+}
+
+// committed ends a commit. One that failed is undone by going back to what is shown, and
+// so is what this life did on top of a commit that an earlier life began; commands that
+// are not to blame are then carried out again.
+func (s *service) committed(m *committed) {
+	b := m.batch
+	if s.handle.batch != b {
+		return
+	}
+	s.handle.batch = nil
+	var again []*call
+	if m.err == nil {
+		s.show(b)
+	} else {
+		for _, c := range b.calls {
+			if c.durable {
+				c.err = m.err
+				s.reply(c)
+			} else {
+				again = append(again, c)
+			}
+		}
+	}
+	if m.err != nil || b.rev.Activation != s.rev.Activation {
+		s.restore()
+		again = append(again, s.held...)
+		s.held, s.records, s.since = nil, nil, 0
+	}
+	again = append(again, s.waiting...)
+	s.waiting = nil
+	for _, c := range again {
+		s.take(c)
+	}
+}
+
+func (s *service) reply(c *call) {
+	s.Services.handled.Add(1)
+	c.answer()
+	s.handle.pending.Add(-1)
+}
+
+// rest sets the alarm for the next deadline, and retires a service that needs nobody to
+// look after it: one that is gone, or that has no instance and nothing to wait for.
+func (s *service) rest() {
+	deadline, waits := s.state.Deadline()
+	if s.state.Len() == 0 && !s.dirty && s.handle.batch == nil && (!waits || !s.state.Exists()) && s.handle.retire() {
+		s.disarm()
+		s.place.Retire(ServiceKind, s.handle.key.String(), s.ctx.Self())
+		s.handles.drop(s.handle)
+		s.ctx.Stop(s.ctx.Self())
+		return
+	}
+	if !waits || s.handle.batch != nil || s.armed && s.alarm <= deadline {
+		return
+	}
+	after := max(0, deadline.Since(s.Clock.Now()))
+	s.alarm, s.armed = deadline, true
+	if s.timer == nil {
+		root, self := s.place.System().Root, s.ctx.Self()
+		s.timer = time.AfterFunc(after, func() { root.Send(self, ringing) })
+		return
+	}
+	s.timer.Reset(after)
+}
+
+func (s *service) disarm() {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.armed = false
+}
+
+// contain keeps a panic to this grain: whoever waits for it is told, and the supervisor
+// starts a new life from what is shown. The command that did it is not tried again.
+func (s *service) contain() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	s.restarts.Add(1)
+	key := "?"
+	if s.handle != nil {
+		key = s.handle.key.String()
+	}
+	s.Logger.Error("service failed and is restarted", "service", key, "panic", r, "stack", string(debug.Stack()))
+	if c := s.current; c != nil {
+		s.current = nil
+		c.err = fmt.Errorf("service %s failed at this request and was restarted: %v", key, r)
+		s.reply(c)
+	}
+	for _, c := range append(s.held, s.waiting...) {
+		c.err = naming.Unavailable("service %s was restarted before it could answer; try again", key)
+		s.reply(c)
+	}
+	s.held, s.waiting = nil, nil
+	panic(r)
+}
