@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -59,20 +57,14 @@ type rig struct {
 
 func start(t testing.TB) *rig {
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	clock := actors.NewClock()
 	r := &rig{store: &store{arrived: make(chan struct{}, 100)}}
 	r.views = replica.New(clock.Now, nil)
 	rules := naming.DefaultRules()
 	r.Services = actors.NewServices(actors.Config{
-		Logger: log, Clock: clock, Store: r.store, Views: r.views, Rules: &rules, Identity: cluster.Identity,
+		Logger: quiet, Clock: clock, Store: r.store, Views: r.views, Rules: &rules, Identity: cluster.Identity,
 	})
-	c, err := cluster.StartStandalone(cluster.Config{Logger: log, Kinds: r.Kinds()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Stop)
-	r.Place(c)
+	r.Place(startCluster(t, r.Kinds()))
 	return r
 }
 
@@ -266,16 +258,6 @@ func TestInspect(t *testing.T) {
 	}
 	if _, err := r.Inspect(context.Background(), "public@@g@@none"); naming.KindOf(err) != naming.KindNotFound {
 		t.Errorf("unknown service: %v", err)
-	}
-}
-
-func eventually(t *testing.T, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatal("it did not happen within 10 s")
-		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
