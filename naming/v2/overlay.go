@@ -47,7 +47,7 @@ func (t *step) patch(c naming.Patch) {
 func (t *step) editMetadata(c naming.EditMetadata) {
 	var chosen []*publication
 	if len(c.Targets) == 0 {
-		chosen = slices.Clone(t.order)
+		chosen = slices.Clone(t.pubs)
 	}
 	for _, addr := range c.Targets {
 		chosen = append(chosen, t.at(addr)...)
@@ -71,7 +71,7 @@ func (t *step) editMetadata(c naming.EditMetadata) {
 func (t *step) at(addr naming.Addr) []*publication {
 	var out []*publication
 	for _, ephemeral := range []bool{true, false} {
-		if p := t.pubs[clientID{addr.IP, addr.Port, ephemeral}]; p != nil && p.inst.Cluster == addr.Cluster {
+		if p := t.find(clientID{addr.IP, addr.Port, ephemeral}); p != nil && p.inst.Cluster == addr.Cluster {
 			out = append(out, p)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // that was. The clock starts anew.
 func (t *step) register(in *naming.Instance) {
 	id := idOf(in)
-	old := t.pubs[id]
+	old := t.find(id)
 	shown := t.overlays[in.Addr()].Cover(in)
 	if !t.born {
 		t.born, t.ephemeral = true, in.Ephemeral
@@ -41,7 +41,7 @@ func (t *step) register(in *naming.Instance) {
 
 // deregister withdraws what the client published; nothing there is fine.
 func (t *step) deregister(c naming.Deregister) {
-	p := t.pubs[clientID{c.IP, c.Port, c.Ephemeral}]
+	p := t.find(clientID{c.IP, c.Port, c.Ephemeral})
 	if p == nil {
 		return
 	}
@@ -62,14 +62,14 @@ func (t *step) withdraw(p *publication) {
 // instance is registered when the client sent it along; else the answer is "not known",
 // upon which clients register again.
 func (t *step) beat(c naming.Beat) {
-	p := t.pubs[clientID{c.IP, c.Port, true}]
+	p := t.find(clientID{c.IP, c.Port, true})
 	if p == nil {
 		if c.Instance == nil {
 			return
 		}
-		if p = t.pubs[idOf(c.Instance)]; p == nil { // else: a beat for a persistent instance means nothing
+		if p = t.find(idOf(c.Instance)); p == nil { // else: a beat for a persistent instance means nothing
 			t.register(c.Instance)
-			p = t.pubs[idOf(c.Instance)]
+			p = t.find(idOf(c.Instance))
 		}
 	}
 	p.clock.Last = t.now
@@ -95,7 +95,7 @@ func (t *step) setHealth(c naming.SetHealth) {
 		t.Err = naming.Rejected("health check is still working, service: %s, cluster: %s", t.key.Grouped(), c.Cluster)
 		return
 	}
-	p := t.pubs[clientID{c.IP, c.Port, false}]
+	p := t.find(clientID{c.IP, c.Port, false})
 	if p == nil || p.inst.Cluster != c.Cluster || p.inst.Healthy == c.Healthy {
 		return
 	}

@@ -35,8 +35,7 @@ type Service struct {
 	born      bool // exists for readers
 	ephemeral bool // kind of the first instance
 	meta      *naming.ServiceMeta
-	pubs      map[clientID]*publication
-	order     []*publication                  // pubs sorted by address
+	pubs      []*publication                  // sorted by address
 	overlays  map[naming.Addr]overlay         // nil until the first
 	shown     map[naming.Addr]*naming.Overlay // overlays as views show them; nil: rebuild
 	touched   naming.Instant                  // last change
@@ -46,7 +45,7 @@ type Service struct {
 
 // New returns a service that does not exist yet; its first command may bring it to life.
 func New(key naming.Key) *Service {
-	return &Service{key: key, pubs: map[clientID]*publication{}}
+	return &Service{key: key}
 }
 
 // Restore starts a new life of a service from its last view. Every beat clock starts at
@@ -54,18 +53,16 @@ func New(key naming.Key) *Service {
 func Restore(view *naming.View, now naming.Instant) *Service {
 	s := New(view.Key)
 	s.born, s.ephemeral, s.meta, s.touched = true, view.Ephemeral, view.Meta, now
-	s.order = make([]*publication, 0, len(view.Instances))
+	s.pubs = make([]*publication, 0, len(view.Instances))
 	s.overlays = make(map[naming.Addr]overlay, len(view.Overlays))
 	for addr, o := range view.Overlays {
 		s.overlays[addr] = overlay{Overlay: o, gone: true, since: now}
 	}
 	for _, in := range view.Instances {
-		p := &publication{inst: in, clock: &naming.BeatClock{Last: now}}
-		s.pubs[idOf(in)] = p
-		s.order = append(s.order, p)
+		s.pubs = append(s.pubs, &publication{inst: in, clock: &naming.BeatClock{Last: now}})
 		s.recall(in.Addr())
 	}
-	slices.SortFunc(s.order, comparePublications)
+	slices.SortFunc(s.pubs, func(a, b *publication) int { return compareInstances(a.inst, b.inst) })
 	s.wake(now)
 	return s
 }
@@ -82,8 +79,8 @@ func FromSaved(saved naming.Saved, now naming.Instant) *Service {
 // View returns the picture that readers are shown, instances sorted by address.
 func (s *Service) View(rev naming.Revision) *naming.View {
 	v := &naming.View{Key: s.key, Revision: rev, Meta: s.meta, Ephemeral: s.ephemeral}
-	v.Instances = make([]*naming.Instance, len(s.order))
-	for i, p := range s.order {
+	v.Instances = make([]*naming.Instance, len(s.pubs))
+	for i, p := range s.pubs {
 		v.Instances[i] = p.inst
 	}
 	if s.shown == nil && len(s.overlays) > 0 {
@@ -109,7 +106,7 @@ func (s *Service) Deadline() (naming.Instant, bool) { return s.due, s.waiting }
 // Clock returns the beat clock of an instance, to be shared with the other structure, or
 // nil when there is no such instance.
 func (s *Service) Clock(addr naming.Addr, ephemeral bool) *naming.BeatClock {
-	if p := s.pubs[clientID{addr.IP, addr.Port, ephemeral}]; p != nil && p.inst.Cluster == addr.Cluster {
+	if p := s.find(clientID{addr.IP, addr.Port, ephemeral}); p != nil && p.inst.Cluster == addr.Cluster {
 		return p.clock
 	}
 	return nil
@@ -144,19 +141,39 @@ func compareInstances(a, b *naming.Instance) int {
 	}
 }
 
-func comparePublications(a, b *publication) int { return compareInstances(a.inst, b.inst) }
-
-// insert puts p into pubs and order; its id must be free.
-func (s *Service) insert(p *publication) {
-	s.pubs[idOf(p.inst)] = p
-	i, _ := slices.BinarySearchFunc(s.order, p, comparePublications)
-	s.order = slices.Insert(s.order, i, p)
+// find returns a client's publication, or nil. Searching a sorted slice costs some string
+// comparisons; a map would cost more memory than the instances.
+func (s *Service) find(id clientID) *publication {
+	i, _ := slices.BinarySearchFunc(s.pubs, id, func(p *publication, id clientID) int {
+		if c := strings.Compare(p.inst.IP, id.ip); c != 0 {
+			return c
+		}
+		return cmp.Compare(p.inst.Port, id.port)
+	})
+	// A client has one publication, so these are two at most.
+	for ; i < len(s.pubs) && s.pubs[i].inst.IP == id.ip && s.pubs[i].inst.Port == id.port; i++ {
+		if s.pubs[i].inst.Ephemeral == id.ephemeral {
+			return s.pubs[i]
+		}
+	}
+	return nil
 }
 
-// remove takes p out of pubs and order.
+// insert adds a publication of a client that has none.
+func (s *Service) insert(p *publication) {
+	i, _ := s.place(p)
+	s.pubs = slices.Insert(s.pubs, i, p)
+}
+
+// remove takes a publication out.
 func (s *Service) remove(p *publication) {
-	delete(s.pubs, idOf(p.inst))
-	if i, found := slices.BinarySearchFunc(s.order, p, comparePublications); found {
-		s.order = slices.Delete(s.order, i, i+1)
+	if i, found := s.place(p); found {
+		s.pubs = slices.Delete(s.pubs, i, i+1)
 	}
+}
+
+func (s *Service) place(p *publication) (int, bool) {
+	return slices.BinarySearchFunc(s.pubs, p.inst, func(p *publication, in *naming.Instance) int {
+		return compareInstances(p.inst, in)
+	})
 }

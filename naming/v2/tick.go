@@ -40,18 +40,21 @@ func (t *step) tick() {
 }
 
 func (t *step) expire() {
-	kept := t.order[:0]
-	for _, p := range t.order {
+	kept := t.pubs[:0]
+	var expired []*publication
+	for _, p := range t.pubs {
 		if t.overdue(p) {
-			delete(t.pubs, idOf(p.inst))
-			t.gone(p.inst)
-			t.changed(naming.InstanceExpired, p.inst)
-			continue
+			expired = append(expired, p)
+		} else {
+			kept = append(kept, p)
 		}
-		kept = append(kept, p)
 	}
-	clear(t.order[len(kept):])
-	t.order = kept
+	clear(t.pubs[len(kept):])
+	t.pubs = kept
+	for _, p := range expired {
+		t.gone(p.inst)
+		t.changed(naming.InstanceExpired, p.inst)
+	}
 }
 
 // overdue turns p unhealthy when its time has come and reports whether it is to be removed.
