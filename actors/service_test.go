@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -271,6 +272,29 @@ func BenchmarkBeat(b *testing.B) {
 		addr := instance(0, true).Addr()
 		for pb.Next() {
 			if res, err := r.Do(context.Background(), key, naming.Beat{Addr: addr}); err != nil || !res.Known {
+				b.Errorf("%+v %v", res, err)
+			}
+		}
+	})
+}
+
+// As many callers as a front has connections, spread over services: how it is in use.
+func BenchmarkBeatManyServices(b *testing.B) {
+	r := start(b)
+	keys := make([]naming.Key, 1000)
+	for i := range keys {
+		keys[i] = naming.Key{Namespace: "public", Group: "DEFAULT_GROUP", Name: fmt.Sprint("s", i)}
+		if _, err := r.Do(context.Background(), keys[i], naming.Register{Instance: instance(0, true)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	b.SetParallelism(32)
+	var begin atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		addr := instance(0, true).Addr()
+		for i := int(begin.Add(97)); pb.Next(); i++ {
+			if res, err := r.Do(context.Background(), keys[i%len(keys)], naming.Beat{Addr: addr}); err != nil || !res.Known {
 				b.Errorf("%+v %v", res, err)
 			}
 		}
