@@ -1,0 +1,75 @@
+package config
+
+// Key is a property that this version reads.
+type Key struct {
+	Name    string
+	Default string
+	About   string
+}
+
+// The keys by name. Nacos's own where Nacos has the setting; where it takes the setting
+// as a Java system property (-Dnacos.standalone), --set and the environment take it here.
+const (
+	keyPort           = "server.port"
+	keyAddress        = "server.address"
+	keyContextPath    = "server.servlet.contextPath"
+	keyContextPath2   = "server.servlet.context-path"
+	keyIP             = "nacos.inetutils.ip-address"
+	keyServerIP       = "nacos.server.ip"
+	keyPreferHostname = "nacos.inetutils.prefer-hostname-over-ip"
+	keyStandalone     = "nacos.standalone"
+	keyEmbedded       = "embeddedStorage"
+	keyPlatform       = "spring.datasource.platform"
+	keyMembers        = "nacos.member.list"
+	keyExpireInstance = "nacos.naming.expireInstance"
+	keyEmptyService   = "nacos.naming.clean.empty-service.expired-time"
+	keyPushDelay      = "nacos.naming.push.pushTaskDelay"
+	keyAsVersion      = "nactor.as-version"
+	keyMinAcks        = "nactor.replica.min-acks"
+	keyStoreMinFree   = "nactor.store.min-free"
+	keyLogLevel       = "nactor.log.level"
+	keyLogLevelNaming = "nactor.log.level.naming"
+	keyLogLevelRaft   = "nactor.log.level.raft"
+	keyLogLevelPush   = "nactor.log.level.push"
+	keyLogMaxSize     = "nactor.log.max-size-mb"
+	keyLogMaxFiles    = "nactor.log.max-files"
+)
+
+var keys = []Key{
+	{keyPort, "8848", "HTTP port; the other ports follow from it. 0 takes any free ones."},
+	{keyAddress, "", "Address to listen on; empty: all."},
+	{keyContextPath, ContextPath, "Fixed: anything else than /nacos is refused."},
+	{keyContextPath2, ContextPath, "Spring's other spelling of the same."},
+	{keyIP, "", "Address that other nodes and the console reach this node at; empty: the first one that is not a loopback address."},
+	{keyServerIP, "", "The same; wins over nacos.inetutils.ip-address, as in Nacos."},
+	{keyPreferHostname, "false", "Use the host's name in place of its address."},
+	{keyStandalone, "false", "What -m standalone sets."},
+	{keyEmbedded, "false", "What -p embedded sets."},
+	{keyPlatform, "", "mysql asks for external storage unless -p embedded is given."},
+	{keyMembers, "", "Nodes of the cluster, comma separated, when there is neither -c nor conf/cluster.conf."},
+	{keyExpireInstance, "true", "false keeps instances whose beats stopped; they only turn unhealthy."},
+	{keyEmptyService, "60000", "Age in ms at which a service without instances and metadata is dropped."},
+	{keyPushDelay, "500", "Time in ms in which changes of a service are gathered into one push."},
+	{keyAsVersion, NacosVersion, "Nacos version that this node presents itself as; 1.X keeps the 1.x structure only."},
+	{keyMinAcks, "1", "Other replicas that have a registration before it is acknowledged (cluster)."},
+	{keyStoreMinFree, "64MB", "Writes to the store are refused when less than this is free on its disk."},
+	{keyLogLevel, "info", "debug, info, warn or error."},
+	{keyLogLevelNaming, "", "The same for naming-server.log alone; empty: nactor.log.level."},
+	{keyLogLevelRaft, "", "The same for naming-raft.log."},
+	{keyLogLevelPush, "", "The same for naming-push.log."},
+	{keyLogMaxSize, "50", "A log file of this size is put aside and a new one begun."},
+	{keyLogMaxFiles, "10", "Files put aside that are kept of each log."},
+}
+
+// Keys lists the properties that this version reads, in the order of the documentation.
+// Do not modify.
+func Keys() []Key { return keys }
+
+func known(name string) bool {
+	for _, k := range keys {
+		if k.Name == name {
+			return true
+		}
+	}
+	return false
+}
