@@ -1,0 +1,205 @@
+// Package proctest runs the real binary for tests: it builds it once a test process,
+// starts servers on loopback in homes of their own, and ends exactly what it started.
+package proctest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var tempDir string // holds the binary; empty until it is built
+
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "nactor-test-")
+	if err != nil {
+		return "", err
+	}
+	tempDir = dir
+	bin := filepath.Join(dir, "nactor")
+	args := []string{"build", "-o", bin}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, "nactor/cmd/nactor")...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+// Binary returns the path of the freshly built binary. TestMain must go through [Run].
+func Binary(t testing.TB) string {
+	t.Helper()
+	bin, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// Run runs the tests of a package and removes the binary; for TestMain.
+func Run(m *testing.M) int {
+	code := m.Run()
+	if tempDir != "" {
+		os.RemoveAll(tempDir)
+	}
+	return code
+}
+
+// Server is a server process.
+type Server struct {
+	Addr string // host:port of the HTTP front
+	Home string
+
+	t    testing.TB
+	cmd  *exec.Cmd
+	out  *lockedBuffer
+	done chan struct{}
+	err  error
+}
+
+// Start starts a standalone server in home and waits until it is ready. The server ends
+// with the test.
+func Start(t testing.TB, home string, args ...string) *Server {
+	t.Helper()
+	s := Launch(t, home, args...)
+	if err := s.Ready(20 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Launch is Start without waiting.
+func Launch(t testing.TB, home string, args ...string) *Server {
+	t.Helper()
+	port := FreePort(t)
+	s := &Server{Addr: fmt.Sprintf("127.0.0.1:%d", port), Home: home, t: t, out: &lockedBuffer{}, done: make(chan struct{})}
+	s.cmd = exec.Command(Binary(t), append([]string{"server", "-m", "standalone", "--home", home,
+		"--set", "server.address=127.0.0.1", "--set", fmt.Sprintf("server.port=%d", port)}, args...)...)
+	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		s.err = s.cmd.Wait()
+		close(s.done)
+	}()
+	t.Cleanup(func() {
+		s.Kill()
+		if t.Failed() {
+			t.Logf("output of the server on %s:\n%s", s.Addr, s.out.String())
+		}
+	})
+	return s
+}
+
+// Ready waits until the server is ready, has ended, or within is over.
+func (s *Server) Ready(within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Addr+"/nacos/v1/console/health/readiness", nil)
+		if err != nil {
+			return err
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-s.done:
+			return fmt.Errorf("the server ended before it was ready: %v\n%s", s.err, s.out.String())
+		case <-ctx.Done():
+			return fmt.Errorf("the server was not ready within %v\n%s", within, s.out.String())
+		case <-tick.C:
+		}
+	}
+}
+
+// Kill ends the process at once, as kill -9 does.
+func (s *Server) Kill() {
+	s.cmd.Process.Kill()
+	<-s.done
+}
+
+// Stop asks the process to end and returns its exit code; it fails the test when that
+// takes longer than within.
+func (s *Server) Stop(within time.Duration) int {
+	s.t.Helper()
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	return s.Wait(within)
+}
+
+// Wait waits for the process to end and returns its exit code.
+func (s *Server) Wait(within time.Duration) int {
+	s.t.Helper()
+	select {
+	case <-s.done:
+	case <-time.After(within):
+		s.t.Fatalf("the server did not end within %v\n%s", within, s.out.String())
+	}
+	var exit *exec.ExitError
+	if errors.As(s.err, &exit) {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+// Pid returns the process id.
+func (s *Server) Pid() int { return s.cmd.Process.Pid }
+
+// Output returns what the process has printed so far.
+func (s *Server) Output() string { return s.out.String() }
+
+// Log returns the content of a log file, empty if there is none.
+func (s *Server) Log(name string) string {
+	b, err := os.ReadFile(filepath.Join(s.Home, "logs", name))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// FreePort returns a TCP port of loopback that is free now.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// lockedBuffer is a buffer that a process fills while a test reads.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
