@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"nactor/cmd/nactor/config"
+	"nactor/cmd/nactor/logging"
+)
+
+func serverCommand() *cobra.Command {
+	var o config.Options
+	c := &cobra.Command{
+		Use:   "server",
+		Short: "Run a node in the foreground",
+		Long: "Runs a node until SIGTERM or SIGINT; a second one ends it at once. bin/startup.sh runs it in the\n" +
+			"background. Settings: conf/application.properties in the home, the environment, --set, flags;\n" +
+			"the later one wins (docs/operations.md).\n\n" + exitCodesHelp,
+		Example: "  nactor server -m standalone\n" +
+			"  nactor server -m standalone --home /srv/nacos --set server.port=8858",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runServer(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := c.Flags()
+	f.StringVarP(&o.Mode, "mode", "m", "", "standalone or cluster (default cluster, as in Nacos)")
+	f.StringVarP(&o.Storage, "storage", "p", "", "embedded: keep persistent data in the home")
+	f.StringVarP(&o.Members, "members", "c", "", "nodes of the cluster, `ip:port,…`; wins over conf/cluster.conf")
+	f.StringVar(&o.Home, "home", "", "`directory` of conf, data and logs (default: the one above target/nactor, else the working directory)")
+	f.StringVar(&o.AsVersion, "as-version", "", "Nacos `version` to present itself as")
+	f.StringArrayVar(&o.Set, "set", nil, "set a property, `key=value`; may be given several times")
+	return c
+}
+
+// runServer is the life of a server process: settings, home, logs, node.
+func runServer(ctx context.Context, o config.Options, stdout, stderr io.Writer) error {
+	cfg, err := config.Load(o)
+	if err == nil {
+		err = unavailable(cfg)
+	}
+	if err != nil {
+		return &coded{exitUsage, err}
+	}
+	home, err := takeHome(cfg.DataDir())
+	if err != nil {
+		return err
+	}
+	defer home.leave()
+	logs, err := logging.Open(cfg.LogDir(), cfg.Logging)
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	slog.SetDefault(logs.Main) // for libraries that log by themselves
+
+	banner(stdout, cfg, os.Getpid())
+	for _, w := range cfg.Warnings {
+		logs.Main.Warn(w)
+	}
+	signals, stop := stopSignals()
+	defer stop()
+	p := process{
+		start:   func(ctx context.Context) (runner, error) { return startNode(ctx, cfg, logs) },
+		signals: signals,
+		ready: func(addr string) error {
+			started := startedLine(cfg)
+			logs.Main.Info(started)
+			fmt.Fprintln(stdout, started)
+			return home.announce(addr)
+		},
+		say: func(text string) {
+			logs.Main.Info(text)
+			fmt.Fprintln(stdout, text)
+		},
+	}
+	err = p.run(ctx)
+	if err != nil {
+		logs.Main.Error("Nacos ended", "err", err)
+		fmt.Fprintf(stderr, "Nacos failed, please see %s/nacos.log for more details.\n", cfg.LogDir())
+	}
+	return err
+}
+
+// unavailable refuses what Nacos has and this version has not.
+func unavailable(cfg *config.Config) error {
+	switch {
+	case cfg.Mode == config.Cluster:
+		return errors.New("cluster mode is not available yet: start with -m standalone (without -m it is cluster mode, as in Nacos)")
+	case cfg.Storage == config.External:
+		return errors.New("external storage is not available yet: start with -p embedded, or remove spring.datasource.platform")
+	}
+	return nil
+}
