@@ -1,0 +1,90 @@
+# make prints the targets. Two commands on a fresh machine: make run, make test.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+.DEFAULT_GOAL := help
+# The checkout may belong to another account (containers); the commit is set below.
+export GOFLAGS := -buildvcs=false $(GOFLAGS)
+
+VERSION := $(or $(patsubst v%,%,$(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)),$(shell cat VERSION))
+COMMIT := $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+FUZZTIME ?= 10s
+TEST_TIMEOUT ?= 10m
+CONFORMANCE := ./cmd/nactor/conformance
+
+# $(call step,name,command): runs the command under a heading and prints its time.
+define step
+@echo "== $(1)"; begin=$$SECONDS; $(2); echo "== $(1): $$((SECONDS - begin)) s"
+endef
+
+.PHONY: help
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: build ## build, then run a standalone server on port 8848 in this directory
+	@exec target/nactor server -m standalone --home "$(CURDIR)"
+
+.PHONY: build
+build: ## build target/nactor
+	@mkdir -p target
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o target/nactor ./cmd/nactor
+
+.PHONY: test
+test: ci ## all that .ci/run checks
+
+# Ends with the lines of go test, which carry their own times.
+.PHONY: ci
+ci:
+	$(call step,lint,$(MAKE) --no-print-directory lint)
+	$(call step,build,$(MAKE) --no-print-directory build)
+	$(call step,race,go test -race -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v '/cmd/nactor/conformance'))
+	@echo "== conformance"
+	@$(MAKE) --no-print-directory conformance SHORT=-short
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, syntax of the scripts
+	@bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not gofmt-ed (gofmt -w mends it):"; echo "$$bad"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	@for s in bin/*.sh; do sh -n "$$s"; bash -n "$$s"; done; bash -n .ci/run
+
+.PHONY: conformance
+conformance: ## what official clients see: real clients against a real server (SHORT=-short for a part)
+	@if [ -d $(CONFORMANCE) ]; then go test $(SHORT) -count=1 -timeout $(TEST_TIMEOUT) $(CONFORMANCE)/...; \
+	else echo "there is no conformance suite in this checkout"; fi
+
+.PHONY: bench
+bench: build ## measure this machine beside a bare handler
+	target/nactor bench
+
+.PHONY: bench-go
+bench-go: ## Go benchmarks of all packages
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	@git grep -lE '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u | while read -r dir; do \
+		grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | sed 's/^func //' | sort -u | while read -r f; do \
+			echo "== $$dir $$f"; \
+			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "./$$dir" </dev/null; \
+		done; \
+	done
+
+.PHONY: dist
+dist: build ## tarball to unpack over a Nacos install: target/nactor-VERSION.tar.gz
+	@stage=$$(mktemp -d); trap 'rm -rf "$$stage"' EXIT; \
+	mkdir -p "$$stage/nacos/target"; \
+	cp -R bin "$$stage/nacos/"; \
+	mkdir "$$stage/nacos/conf"; cp conf/application.properties conf/cluster.conf.example "$$stage/nacos/conf/"; \
+	cp target/nactor "$$stage/nacos/target/"; \
+	tar -C "$$stage" --owner=0 --group=0 -czf target/nactor-$(VERSION).tar.gz nacos; \
+	echo "target/nactor-$(VERSION).tar.gz"
+
+.PHONY: generate
+generate: ## generated code (none yet)
+	@echo "nothing is generated yet"
+
+.PHONY: clean
+clean: ## remove what was built; data/ and logs/ stay
+	rm -rf target
