@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"nactor/bench"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -47,6 +49,6 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serverCommand(), versionCommand(), actorsCommand(), readyCommand(), pidCommand())
+	root.AddCommand(serverCommand(), versionCommand(), actorsCommand(), readyCommand(), pidCommand(), bench.Command())
 	return root
 }

@@ -89,7 +89,8 @@ func (h *scriptHome) run(shell, cwd, script string, args ...string) result {
 	cmd := exec.Command(shell, append([]string{script}, args...)...)
 	cmd.Dir = cwd
 	// A bare environment: nothing of the machine's reaches the server.
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "NACTOR_TEST_RUN_MAIN=1", "STARTUP_TIMEOUT=30"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "NACTOR_TEST_RUN_MAIN=1", "STARTUP_TIMEOUT=30",
+		"GORACE=atexit_sleep_ms=0"}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
