@@ -44,6 +44,7 @@ func TestUsageErrors(t *testing.T) {
 		{"server --home " + home, "cluster mode is not available yet: start with -m standalone"},
 		{"server -p embedded --home " + home, "cluster mode is not available yet"},
 		{"server -m standalone -p external --home " + home, "external storage is not available yet"},
+		{"server -m standalone --set nacos.core.auth.enabled=true --home " + home, "authentication is not available yet"},
 		{"server -m standalone --set server.port=abc --home " + home, `server.port: "abc" is not a port number (--set)`},
 		{"server -m standalone --home " + home + "/none", "does not exist"},
 		{"pid --home " + home + "/none", "does not exist"},

@@ -74,12 +74,19 @@ func (p *process) run(ctx context.Context) error {
 		}
 		select {
 		case <-node.Done():
-			return &coded{exitStorage, node.Err()}
+			return &coded{exitStorage, endedBy(node)}
 		case sig := <-p.signals:
 			p.say(fmt.Sprintf("Nacos received %s, stopping", signalName(sig)))
 		}
 	}
 	return p.stop(node)
+}
+
+func endedBy(node runner) error {
+	if err := node.Err(); err != nil {
+		return err
+	}
+	return errors.New("the node ended by itself and did not say why")
 }
 
 // stop stops the node, unless a further signal comes first.

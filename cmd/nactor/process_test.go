@@ -99,6 +99,14 @@ func TestNodeEndsByItself(t *testing.T) {
 	}
 }
 
+func TestNodeEndsWithoutAReason(t *testing.T) {
+	s := &scene{node: &fakeNode{}}
+	play(t, s, nil, func() { close(s.node.done) })
+	if exitCode(s.err) != exitStorage || s.err.Error() == "" {
+		t.Error(s.err)
+	}
+}
+
 func TestStartFails(t *testing.T) {
 	s := &scene{node: &fakeNode{}}
 	play(t, s, func(context.Context) (runner, error) { return nil, syscall.EADDRINUSE }, func() {})

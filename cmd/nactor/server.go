@@ -95,6 +95,8 @@ func unavailable(cfg *config.Config) error {
 		return errors.New("cluster mode is not available yet: start with -m standalone (without -m it is cluster mode, as in Nacos)")
 	case cfg.Storage == config.External:
 		return errors.New("external storage is not available yet: start with -p embedded, or remove spring.datasource.platform")
+	case cfg.Auth:
+		return errors.New("authentication is not available yet: nacos.core.auth.enabled=true would be a promise that this server does not keep; set it to false to serve everyone who can reach the port")
 	}
 	return nil
 }

@@ -43,6 +43,7 @@ type Config struct {
 	ContextPath string // always /nacos
 	Peers       []Peer // cluster mode only; as listed, may lack this node
 
+	Auth           bool   // clients must log in
 	AsVersion      string // Nacos version that this node presents itself as
 	MinAcks        int    // other replicas that must have a registration
 	ExpireInstance bool

@@ -12,7 +12,7 @@ import (
 const (
 	maxExpandDepth = 16
 	maxExpandSteps = 1000
-	maxExpandBytes = 64 << 10
+	maxExpandBytes = 8 << 10
 )
 
 // expander fills in ${name} and ${name:default} as Spring does: a default may hold
@@ -47,7 +47,7 @@ func (x *expander) expand(s string, path []string) (string, error) {
 		}
 		out.WriteString(value)
 		if out.Len() > maxExpandBytes {
-			return "", errors.New("grows beyond 64 KiB when its ${…} are filled in")
+			return "", errors.New("grows beyond 8 KiB when its ${…} are filled in")
 		}
 		s = s[i+2+end+1:]
 	}

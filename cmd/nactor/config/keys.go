@@ -21,6 +21,7 @@ const (
 	keyEmbedded       = "embeddedStorage"
 	keyPlatform       = "spring.datasource.platform"
 	keyMembers        = "nacos.member.list"
+	keyAuth           = "nacos.core.auth.enabled"
 	keyExpireInstance = "nacos.naming.expireInstance"
 	keyEmptyService   = "nacos.naming.clean.empty-service.expired-time"
 	keyPushDelay      = "nacos.naming.push.pushTaskDelay"
@@ -47,6 +48,7 @@ var keys = []Key{
 	{keyEmbedded, "false", "What -p embedded sets."},
 	{keyPlatform, "", "mysql asks for external storage unless -p embedded is given."},
 	{keyMembers, "", "Nodes of the cluster, comma separated, when there is neither -c nor conf/cluster.conf."},
+	{keyAuth, "false", "true is refused: this version has no authentication and would serve everyone."},
 	{keyExpireInstance, "true", "false keeps instances whose beats stopped; they only turn unhealthy."},
 	{keyEmptyService, "60000", "Age in ms at which a service without instances and metadata is dropped."},
 	{keyPushDelay, "500", "Time in ms in which changes of a service are gathered into one push."},

@@ -43,6 +43,7 @@ func Load(o Options) (*Config, error) {
 	c.IP = r.ownAddress()
 	c.BindAddress = r.host(keyAddress)
 	c.Port = r.port(c.Mode)
+	c.Auth = r.bool(keyAuth, false)
 	c.AsVersion = r.version(o.AsVersion)
 	c.MinAcks = r.int(keyMinAcks, 1, 0, 100)
 	c.ExpireInstance = r.bool(keyExpireInstance, true)

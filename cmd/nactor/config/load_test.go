@@ -224,7 +224,7 @@ func TestErrorHidesSecrets(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	c := mustLoad(t, Options{
-		Home:    properties1(t, "nactor.colour=red\nnacos.naming.expire-instance=false\nnacos.core.auth.enabled=true\nmine=1\n"),
+		Home:    properties1(t, "nactor.colour=red\nnacos.naming.expire-instance=false\nnacos.core.auth.system.type=ldap\nmine=1\n"),
 		Set:     []string{"nactor.store.minfree=1"},
 		Environ: []string{"NACTOR_LOGLEVEL=x", "NACTOR_SERVER_PORT=tcp://10.0.0.1:1", "NACTOR_SERVER_PORT_8848_TCP_ADDR=10.0.0.1", "NACTOR_SERVER_SERVICE_HOST=10.0.0.1", "HOME=/"},
 	})
