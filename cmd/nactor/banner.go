@@ -12,11 +12,11 @@ func banner(w io.Writer, cfg *config.Config, pid int) {
 	fmt.Fprintf(w, `
 Nactor %s, as Nacos %s
 Running in %s mode, Naming function module
-Port: %d (gRPC %d)
+Port: %d
 Pid: %d
 Home: %s
 Logs: %s
-`, version, cfg.AsVersion, modeName(cfg.Mode), cfg.Port, cfg.GRPCPort(), pid, cfg.Home, cfg.LogDir())
+`, version, cfg.AsVersion, modeName(cfg.Mode), cfg.Port, pid, cfg.Home, cfg.LogDir())
 }
 
 // startedLine is the line that operators and scripts of Nacos wait for, to the letter.
