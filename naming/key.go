@@ -45,12 +45,13 @@ func ParseIdentity(identity string) (Key, bool) {
 	return Key{Namespace: ns, Group: group, Name: name}, ok
 }
 
-// NewKey builds a key from request parameters as Nacos's service-name filter does: a
-// serviceName that contains "@@" brings its own group and groupName is ignored; blank
-// namespace and group take their defaults. serviceName must not be blank.
+// NewKey builds a key from request parameters as Nacos's service-name filter does: group
+// and name are joined by "@@" unless the serviceName has one already, then split again, so
+// that a serviceName with a group brings its own and parts after the second are dropped.
+// Blank namespace and group take their defaults. serviceName must not be blank.
 //
-// Errors (kind [KindInvalid]) carry Nacos's texts for "g@@" and "@@s". Parts after the
-// second "@@" are dropped, as Java's split does there.
+// Errors (kind [KindInvalid]) carry Nacos's texts for "g@@" and "@@s". Names whose identity
+// could be read in two ways are refused too.
 func NewKey(namespace, group, serviceName string) (Key, error) {
 	k := Key{Namespace: strings.TrimSpace(namespace), Group: strings.TrimSpace(group), Name: strings.TrimSpace(serviceName)}
 	if k.Namespace == "" {
@@ -59,19 +60,26 @@ func NewKey(namespace, group, serviceName string) (Key, error) {
 	if k.Group == "" {
 		k.Group = DefaultGroup
 	}
-	if !strings.Contains(k.Name, groupSeparator) {
-		return k, nil
+	if strings.Contains(k.Name, groupSeparator) || strings.Contains(k.Group, groupSeparator) {
+		joined := k.Name
+		if !strings.Contains(k.Name, groupSeparator) {
+			joined = k.Grouped()
+		}
+		// As Java's split: trailing empty parts do not count.
+		parts := strings.Split(joined, groupSeparator)
+		for len(parts) > 0 && parts[len(parts)-1] == "" {
+			parts = parts[:len(parts)-1]
+		}
+		if len(parts) < 2 {
+			return Key{}, Invalid("Param 'serviceName' is illegal, it should be format as 'groupName@@serviceName'")
+		}
+		if parts[0] == "" {
+			return Key{}, Invalid("Param 'serviceName' is illegal, groupName can't be empty")
+		}
+		k.Group, k.Name = parts[0], parts[1]
 	}
-	parts := strings.Split(k.Name, groupSeparator)
-	for len(parts) > 0 && parts[len(parts)-1] == "" {
-		parts = parts[:len(parts)-1]
+	if strings.Contains(k.Namespace, groupSeparator) || strings.HasSuffix(k.Namespace, "@") || strings.HasSuffix(k.Group, "@") || k.Name == "" {
+		return Key{}, Invalid("service %q is illegal: '@@' separates namespace, group and name, which must not be empty or end with '@'", k.String())
 	}
-	if len(parts) < 2 {
-		return Key{}, Invalid("Param 'serviceName' is illegal, it should be format as 'groupName@@serviceName'")
-	}
-	if parts[0] == "" {
-		return Key{}, Invalid("Param 'serviceName' is illegal, groupName can't be empty")
-	}
-	k.Group, k.Name = parts[0], parts[1]
 	return k, nil
 }
