@@ -1,4 +1,19 @@
 package main
 
-// isData reports whether err says that the data directory cannot be used.
-func isData(err error) bool { return false }
+import (
+	"errors"
+
+	"nactor/persistence"
+)
+
+// isData reports whether err says that the data directory cannot be used as it is.
+func isData(err error) bool {
+	for _, refusal := range []error{
+		persistence.ErrCorrupt, persistence.ErrNewer, persistence.ErrLost, persistence.ErrLocked,
+	} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"nactor/persistence"
 )
 
 // TestMain lets the test binary stand for the program, so that tests can run it as a
@@ -94,6 +96,10 @@ func TestExitCodes(t *testing.T) {
 		{fmt.Errorf("udp: %w", os.NewSyscallError("bind", syscall.EADDRINUSE)), exitBind},
 		{errors.Join(errors.New("x"), &coded{exitStorage, errors.New("y")}), exitStorage},
 		{&coded{exitData, taken}, exitData},
+		{fmt.Errorf("data/naming.db: %w: restore it", persistence.ErrCorrupt), exitData},
+		{fmt.Errorf("x: %w", persistence.ErrNewer), exitData},
+		{fmt.Errorf("x: %w", persistence.ErrLost), exitData},
+		{fmt.Errorf("x: %w", persistence.ErrLocked), exitData},
 	} {
 		if got := exitCode(tt.err); got != tt.want {
 			t.Errorf("%v: %d, want %d", tt.err, got, tt.want)
