@@ -54,7 +54,7 @@ var keys = []Key{
 	{keyPushDelay, "500", "Time in ms in which changes of a service are gathered into one push."},
 	{keyAsVersion, NacosVersion, "Nacos version that this node presents itself as; 1.X keeps the 1.x structure only."},
 	{keyMinAcks, "1", "Other replicas that have a registration before it is acknowledged (cluster)."},
-	{keyStoreMinFree, "64MB", "Writes to the store are refused when less than this is free on its disk."},
+	{keyStoreMinFree, "16MB", "Writes to the store are refused when less than this is free on its disk."},
 	{keyLogLevel, "info", "debug, info, warn or error."},
 	{keyLogLevelNaming, "", "The same for naming-server.log alone; empty: nactor.log.level."},
 	{keyLogLevelRaft, "", "The same for naming-raft.log."},
