@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,88 +16,78 @@ type Query struct {
 	Now         time.Time
 }
 
-// AppendList appends the answer of GET /instance/list (Nacos 2.0.3). v is nil for a
-// service that is not known.
+// AppendList appends the answer of GET /instance/list. v is nil for a service that is not
+// known: that is an empty list, not an error.
 func AppendList(dst []byte, key naming.Key, v *naming.View, q Query) []byte {
-	dst = append(dst, `{"name":`...)
-	dst = AppendString(dst, key.Grouped())
-	dst = append(dst, `,"groupName":`...)
-	dst = AppendString(dst, key.Group)
-	return appendInfo(dst, key, v, q)
-}
-
-// appendInfo appends the members that list answers and pushes share, and closes the object.
-func appendInfo(dst []byte, key naming.Key, v *naming.View, q Query) []byte {
-	dst = append(dst, `,"clusters":`...)
-	dst = AppendString(dst, q.Clusters)
-	dst = append(dst, `,"cacheMillis":`...)
-	dst = strconv.AppendInt(dst, q.CacheMillis, 10)
-	dst = append(dst, `,"hosts":`...)
+	dst = append(dst, `{"name":"`...)
+	dst = appendGrouped(dst, key)
+	dst = appendStringField(dst, `","groupName":`, key.Group)
+	dst = appendInfo(dst, q)
 	protected := false
 	if v == nil {
-		dst = append(dst, "[]"...)
+		dst = append(dst, `[]`...)
 	} else {
-		dst, protected = appendHosts(dst, key, v, q)
+		dst, protected = appendSelected(dst, v, q)
 	}
-	dst = append(dst, `,"lastRefTime":`...)
-	dst = strconv.AppendInt(dst, q.Now.UnixMilli(), 10)
-	dst = append(dst, `,"checksum":"","allIPs":false,"reachProtectionThreshold":`...)
-	dst = strconv.AppendBool(dst, protected)
+	return appendRest(dst, q, protected)
+}
+
+// appendInfo appends the members that lists and pushes share, up to the hosts.
+func appendInfo(dst []byte, q Query) []byte {
+	dst = appendStringField(dst, `,"clusters":`, q.Clusters)
+	dst = appendIntField(dst, `,"cacheMillis":`, q.CacheMillis)
+	return append(dst, `,"hosts":`...)
+}
+
+// appendRest appends what follows the hosts.
+func appendRest(dst []byte, q Query, protected bool) []byte {
+	dst = appendIntField(dst, `,"lastRefTime":`, q.Now.UnixMilli())
+	dst = appendBoolField(dst, `,"checksum":"","allIPs":false,"reachProtectionThreshold":`, protected)
 	return append(dst, `,"valid":true}`...)
 }
 
-func appendHosts(dst []byte, key naming.Key, v *naming.View, q Query) ([]byte, bool) {
-	var clusters []string
-	if q.Clusters != "" {
-		clusters = strings.Split(q.Clusters, ",")
-	}
-	plain := clusters == nil && !q.HealthyOnly
-	if plain {
+// appendSelected appends the hosts that a query shows. What most queries ask for, the
+// unfiltered list, is rendered once a revision and kept beside the view.
+func appendSelected(dst []byte, v *naming.View, q Query) ([]byte, bool) {
+	clusters := SplitClusters(q.Clusters)
+	unfiltered := len(clusters) == 0 && !q.HealthyOnly
+	if unfiltered {
 		if b := v.CachedHosts(); b != nil {
 			return append(dst, b...), false
 		}
 	}
 	sel := v.Select(clusters, q.HealthyOnly)
-	begin := len(dst)
-	dst = append(dst, '[')
-	for i, in := range sel.Instances {
-		if i > 0 {
-			dst = append(dst, ',')
+	if sel.All {
+		// The filters left everything in, so this is the unfiltered list.
+		if b := v.CachedHosts(); b != nil {
+			return append(dst, b...), false
 		}
-		dst = AppendInstance(dst, key, in, in.Healthy || sel.Protected)
 	}
-	dst = append(dst, ']')
-	if plain && !sel.Protected {
-		v.CacheHosts(append([]byte(nil), dst[begin:]...))
+	begin := len(dst)
+	dst = appendHosts(dst, v.Key, sel.Instances, sel.Protected)
+	if !sel.Protected && (unfiltered || sel.All) {
+		v.CacheHosts(slices.Clone(dst[begin:]))
 	}
 	return dst, sel.Protected
 }
 
-// AppendPush appends a push packet: the state of a service as 1.x clients are told over
-// UDP, numbered ref. Protection is judged over all clusters, then the subscriber's
-// clusters are picked, as Nacos does.
-func AppendPush(dst []byte, v *naming.View, q Query, ref int64) []byte {
-	data := append([]byte(nil), `{"name":`...)
-	data = AppendString(data, v.Key.Grouped())
-	data = appendInfo(data, v.Key, v, q)
-	dst = append(dst, `{"type":"dom","data":`...)
-	dst = AppendString(dst, string(data))
-	dst = append(dst, `,"lastRefTime":`...)
-	dst = strconv.AppendInt(dst, ref, 10)
-	return append(dst, '}')
+func appendHosts(dst []byte, key naming.Key, list []*naming.Instance, protected bool) []byte {
+	dst = append(dst, '[')
+	for i, in := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = AppendInstance(dst, key, in, in.Healthy || protected)
+	}
+	return append(dst, ']')
 }
 
-// AppendBeat appends the answer to a heartbeat.
-func AppendBeat(dst []byte, known bool, interval int64, light bool) []byte {
-	dst = append(dst, `{"clientBeatInterval":`...)
-	dst = strconv.AppendInt(dst, interval, 10)
-	code := int64(10200)
-	if !known {
-		code = 20404
+// SplitClusters splits a list of clusters as Java does: pieces are not trimmed, empty ones
+// at the end are dropped. nil means all clusters.
+func SplitClusters(s string) []string {
+	s = strings.TrimRight(s, ",")
+	if s == "" {
+		return nil
 	}
-	dst = append(dst, `,"code":`...)
-	dst = strconv.AppendInt(dst, code, 10)
-	dst = append(dst, `,"lightBeatEnabled":`...)
-	dst = strconv.AppendBool(dst, light)
-	return append(dst, '}')
+	return strings.Split(s, ",")
 }

@@ -1,79 +1,96 @@
 package wire
 
 import (
-	"strconv"
-	"strings"
-
 	"nactor/naming"
 )
 
-// AppendService appends the answer of GET /service: clusters are those that have
-// instances. A service without metadata has defaults.
-func AppendService(dst []byte, v *naming.View) []byte {
+// AppendService appends the answer of GET /service; v is nil for a service that is not
+// known, which Nacos 2.0.3 describes by its defaults.
+func AppendService(dst []byte, key naming.Key, v *naming.View) []byte {
+	dst = appendStringField(dst, `{"namespaceId":`, key.Namespace)
+	dst = appendStringField(dst, `,"groupName":`, key.Group)
+	dst = appendStringField(dst, `,"name":`, key.Name)
 	var meta naming.ServiceMeta
-	if v.Meta != nil {
-		meta = *v.Meta
+	var names []string
+	if v != nil {
+		meta, names = metaOf(v), v.Clusters()
 	}
-	dst = AppendString(append(dst, `{"namespaceId":`...), v.Key.Namespace)
-	dst = AppendString(append(dst, `,"groupName":`...), v.Key.Group)
-	dst = AppendString(append(dst, `,"name":`...), v.Key.Name)
-	dst = AppendDouble(append(dst, `,"protectThreshold":`...), meta.ProtectThreshold)
-	dst = AppendMetadata(append(dst, `,"metadata":`...), meta.Metadata)
-	dst = AppendSelector(append(dst, `,"selector":`...), meta.Selector)
+	dst = appendMeta(dst, meta)
 	dst = append(dst, `,"clusters":[`...)
-	for i, name := range v.Clusters() {
+	for i, name := range names {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		c := naming.ClusterMeta{Name: name, Checker: naming.HealthChecker{Type: "TCP"}}
-		for _, m := range meta.Clusters {
-			if m.Name == name {
-				c = m
-			}
-		}
-		dst = AppendString(append(dst, `{"name":`...), c.Name)
-		dst = AppendChecker(append(dst, `,"healthChecker":`...), c.Checker)
-		dst = AppendMetadata(append(dst, `,"metadata":`...), c.Metadata)
+		c := ClusterOf(meta, name)
+		dst = appendStringField(dst, `{"name":`, name)
+		dst = append(dst, `,"healthChecker":`...)
+		dst = AppendChecker(dst, c.Checker)
+		dst = append(dst, `,"metadata":`...)
+		dst = AppendMetadata(dst, c.Metadata)
 		dst = append(dst, '}')
 	}
-	return append(dst, "]}"...)
+	return append(dst, `]}`...)
 }
 
-// AppendSelector appends a selector.
-func AppendSelector(dst []byte, s naming.Selector) []byte {
-	if s.Type != "label" {
-		return append(dst, `{"type":"none"}`...)
+// appendMeta appends threshold, metadata and selector.
+func appendMeta(dst []byte, meta naming.ServiceMeta) []byte {
+	dst = append(dst, `,"protectThreshold":`...)
+	dst = AppendFloat(dst, meta.ProtectThreshold)
+	dst = append(dst, `,"metadata":`...)
+	dst = AppendMetadata(dst, meta.Metadata)
+	dst = append(dst, `,"selector":`...)
+	return AppendSelector(dst, meta.Selector)
+}
+
+func metaOf(v *naming.View) naming.ServiceMeta {
+	if v.Meta == nil {
+		return naming.ServiceMeta{}
 	}
-	dst = AppendString(append(dst, `{"type":"label","expression":`...), s.Expression)
-	dst = append(dst, `,"labels":[`...)
-	first := true
-	for term := range strings.SplitSeq(s.Expression, "&") {
-		left, _, _ := strings.Cut(term, "=")
-		label, ok := strings.CutPrefix(strings.TrimSpace(left), "CONSUMER.label.")
-		if !ok {
-			continue
+	return *v.Meta
+}
+
+// ClusterOf returns what an operator said about a cluster, or Nacos's defaults.
+func ClusterOf(meta naming.ServiceMeta, name string) naming.ClusterMeta {
+	for _, c := range meta.Clusters {
+		if c.Name == name {
+			return c
 		}
-		if !first {
+	}
+	return naming.ClusterMeta{Name: name, CheckPort: 80, UseInstancePort: true, Checker: naming.HealthChecker{Type: "TCP"}}
+}
+
+// AppendServiceList appends the answer of GET /service/list.
+func AppendServiceList(dst []byte, names []string, count int) []byte {
+	dst = append(dst, `{"doms":`...)
+	dst = AppendStrings(dst, names)
+	dst = appendIntField(dst, `,"count":`, int64(count))
+	return append(dst, '}')
+}
+
+// AppendSubscribers appends the answer of GET /service/subscribers.
+func AppendSubscribers(dst []byte, list []Subscription, count int) []byte {
+	dst = append(dst, `{"subscribers":[`...)
+	for i, s := range list {
+		if i > 0 {
 			dst = append(dst, ',')
 		}
-		first = false
-		dst = AppendString(dst, label)
+		dst = appendStringField(dst, `{"addrStr":`, s.Addr.String())
+		dst = appendStringField(dst, `,"agent":`, s.Agent)
+		dst = appendStringField(dst, `,"app":`, s.App)
+		dst = appendStringField(dst, `,"ip":`, s.Addr.Addr().String())
+		dst = appendIntField(dst, `,"port":`, int64(s.Addr.Port()))
+		dst = appendStringField(dst, `,"namespaceId":`, s.Key.Namespace)
+		dst = append(dst, `,"serviceName":"`...)
+		dst = appendGrouped(dst, s.Key)
+		dst = appendStringField(dst, `","cluster":`, s.Clusters)
+		dst = append(dst, '}')
 	}
-	return append(dst, "]}"...)
+	dst = appendIntField(dst, `],"count":`, int64(count))
+	return append(dst, '}')
 }
 
-// AppendChecker appends a health checker with the fields of its type.
-func AppendChecker(dst []byte, h naming.HealthChecker) []byte {
-	dst = AppendString(append(dst, `{"type":`...), h.Type)
-	switch h.Type {
-	case "HTTP":
-		dst = AppendString(append(dst, `,"path":`...), h.Path)
-		dst = AppendString(append(dst, `,"headers":`...), h.Headers)
-		dst = strconv.AppendInt(append(dst, `,"expectedResponseCode":`...), int64(h.ExpectedResponseCode), 10)
-	case "MYSQL":
-		dst = AppendString(append(dst, `,"user":`...), h.User)
-		dst = AppendString(append(dst, `,"pwd":`...), h.Password)
-		dst = AppendString(append(dst, `,"cmd":`...), h.Command)
-	}
-	return append(dst, '}')
+// Subscription is a subscriber and what it subscribes to.
+type Subscription struct {
+	Key naming.Key
+	naming.Subscriber
 }
