@@ -130,10 +130,10 @@ func parseBeat(raw, cluster string) (*naming.Instance, error) {
 	if in.IP == "" {
 		return nil, naming.Invalid("Param 'ip' is required.")
 	}
-	if err := checkAddr(in.IP, in.Port, in.Cluster); err != nil {
+	if err := in.Addr().Check(); err != nil {
 		return nil, err
 	}
-	if err := checkWeight(in.Weight); err != nil {
+	if err := naming.CheckWeight(in.Weight); err != nil {
 		return nil, err
 	}
 	return in, naming.CheckMetadata(in.Metadata)

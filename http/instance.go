@@ -3,8 +3,6 @@ package http
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -12,15 +10,6 @@ import (
 
 	"nactor/naming"
 	"nactor/naming/wire"
-)
-
-// Bounds of names, as later versions of Nacos check them.
-const (
-	maxNamespace = 128
-	maxGroup     = 128
-	maxService   = 512
-	maxCluster   = 64
-	maxHost      = 128
 )
 
 // do carries out a command. The context is the front's own: fasthttp's ends with the
@@ -44,20 +33,10 @@ func (r *request) key() (naming.Key, error) {
 		return naming.Key{}, err
 	}
 	k, err := naming.NewKey(ns, group, service)
-	switch {
-	case err != nil:
-	case len(k.Namespace) > maxNamespace:
-		err = tooLong("namespaceId", maxNamespace)
-	case len(k.Group) > maxGroup:
-		err = tooLong("groupName", maxGroup)
-	case len(k.Name) > maxService:
-		err = tooLong("serviceName", maxService)
+	if err == nil {
+		err = k.Check()
 	}
 	return k, err
-}
-
-func tooLong(name string, limit int) error {
-	return naming.Invalid("parameter %s is longer than %d bytes", name, limit)
 }
 
 // addr reads ip, port and cluster.
@@ -78,7 +57,8 @@ func (r *request) addr() (naming.Addr, error) {
 	if err != nil {
 		return naming.Addr{}, err
 	}
-	return naming.Addr{IP: ip, Port: port, Cluster: cluster}, checkAddr(ip, port, cluster)
+	a := naming.Addr{IP: ip, Port: port, Cluster: cluster}
+	return a, a.Check()
 }
 
 func (r *request) cluster() (string, error) {
@@ -89,31 +69,12 @@ func (r *request) cluster() (string, error) {
 	return c, err
 }
 
-func checkAddr(ip string, port int, cluster string) error {
-	switch {
-	case len(ip) > maxHost:
-		return tooLong("ip", maxHost)
-	case len(cluster) > maxCluster:
-		return tooLong("clusterName", maxCluster)
-	case port < 0 || port > 65535:
-		return naming.Invalid("port %d is not between 0 and 65535", port)
-	}
-	return nil
-}
-
 func parseWeight(v string) (float64, error) {
 	w, err := strconv.ParseFloat(v, 64)
 	if err != nil {
 		return 0, naming.Invalid("For input string: %q", v)
 	}
-	return w, checkWeight(w)
-}
-
-func checkWeight(w float64) error {
-	if math.IsNaN(w) || w < 0 || w > naming.MaxWeight {
-		return naming.Rejected("instance format invalid: The weights range from 0.0 to 10000.0")
-	}
-	return nil
+	return w, naming.CheckWeight(w)
 }
 
 // instance reads all that describes an instance, in Nacos's order of checks.
@@ -165,7 +126,15 @@ func (r *request) metadata(name string) (naming.Metadata, error) {
 	if err != nil {
 		return nil, err
 	}
-	return naming.ParseMetadata(v)
+	return parseMetadata(v)
+}
+
+func parseMetadata(v string) (naming.Metadata, error) {
+	md, err := naming.ParseMetadata(v)
+	if err == nil {
+		err = naming.CheckMetadata(md)
+	}
+	return md, err
 }
 
 func (r *request) registerInstance() error {
@@ -218,7 +187,7 @@ func (r *request) patchInstance() error {
 	if v, err := r.optional("metadata", ""); err != nil {
 		return err
 	} else if v != "" {
-		m, err := naming.ParseMetadata(v)
+		m, err := parseMetadata(v)
 		if err != nil {
 			return err
 		}
@@ -258,7 +227,7 @@ func (r *request) editMetadata(remove bool) error {
 	if err != nil {
 		return err
 	}
-	md, err := naming.ParseMetadata(raw)
+	md, err := parseMetadata(raw)
 	if err != nil {
 		return err
 	}
@@ -285,18 +254,7 @@ func (r *request) editMetadata(remove bool) error {
 	if err != nil {
 		return err
 	}
-	b := []byte(`{"updated":[`)
-	for i, in := range res.Updated {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		kind := "persist"
-		if in.Ephemeral {
-			kind = "ephemeral"
-		}
-		b = wire.AppendString(b, fmt.Sprintf("%s:%d:unknown:%s:%s", in.IP, in.Port, in.Cluster, kind))
-	}
-	r.json(append(b, "]}"...))
+	r.json(wire.AppendUpdated(nil, res.Updated))
 	return nil
 }
 
@@ -317,15 +275,7 @@ func (r *request) instanceDetail() error {
 	if in == nil {
 		return naming.NotFound("no matched ip found!")
 	}
-	b := wire.AppendString([]byte(`{"service":`), key.Grouped())
-	b = wire.AppendString(append(b, `,"ip":`...), in.IP)
-	b = strconv.AppendInt(append(b, `,"port":`...), int64(in.Port), 10)
-	b = wire.AppendString(append(b, `,"clusterName":`...), in.Cluster)
-	b = wire.AppendDouble(append(b, `,"weight":`...), in.Weight)
-	b = strconv.AppendBool(append(b, `,"healthy":`...), in.Healthy)
-	b = wire.AppendString(append(b, `,"instanceId":`...), string(wire.AppendInstanceID(nil, key, in)))
-	b = wire.AppendMetadata(append(b, `,"metadata":`...), in.Metadata)
-	r.json(append(b, '}'))
+	r.json(wire.AppendDetail(nil, key, in))
 	return nil
 }
 
@@ -345,15 +295,6 @@ func (r *request) statuses() error {
 	if err != nil {
 		return err
 	}
-	b := []byte(`{"ips":[`)
-	if v := r.s.cfg.Reader.View(key); v != nil {
-		for i, in := range v.Instances {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = wire.AppendString(b, fmt.Sprintf("%s:%d_%t", in.IP, in.Port, in.Healthy))
-		}
-	}
-	r.json(append(b, "]}"...))
+	r.json(wire.AppendStatuses(nil, r.s.cfg.Reader.View(key)))
 	return nil
 }

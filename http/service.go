@@ -145,11 +145,7 @@ func (r *request) serviceDetail() error {
 	if err != nil {
 		return err
 	}
-	v := r.s.cfg.Reader.View(key)
-	if v == nil {
-		v = &naming.View{Key: key}
-	}
-	r.json(wire.AppendService(nil, v))
+	r.json(wire.AppendService(nil, key, r.s.cfg.Reader.View(key)))
 	return nil
 }
 
