@@ -71,9 +71,7 @@ func New(cfg Config) *Server {
 	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
 	r.HandleMethodNotAllowed = false
 	for _, route := range Routes {
-		h := s.handler(route)
-		r.Handle(route.Method, "/nacos"+route.Path, h)
-		r.Handle(route.Method, "/nacos"+route.Path+"/", h)
+		r.Handle(route.Method, "/nacos"+route.Path, s.handler(route))
 	}
 	r.NotFound = func(ctx *fasthttp.RequestCtx) { s.notFound(&request{ctx, s}) }
 	s.fast = &fasthttp.Server{
@@ -131,6 +129,10 @@ func (s *Server) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		if enc := ctx.Request.Header.ContentEncoding(); len(enc) > 0 {
 			r.text(fasthttp.StatusUnsupportedMediaType, "request bodies must not be compressed")
 			return
+		}
+		// Nacos takes a trailing slash; from here on there is one form of each path.
+		if p := ctx.Path(); len(p) > 1 && p[len(p)-1] == '/' {
+			ctx.URI().SetPathBytes(p[:len(p)-1])
 		}
 		if s.gate(r) {
 			next(ctx)

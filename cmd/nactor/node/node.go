@@ -1,0 +1,205 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"nactor/actors"
+	"nactor/cluster"
+	"nactor/cmd/nactor/config"
+	"nactor/cmd/nactor/logging"
+	"nactor/http"
+	"nactor/naming"
+	"nactor/naming/wire"
+	"nactor/persistence"
+	"nactor/replica"
+)
+
+// Options are what a node is made from.
+type Options struct {
+	Config *config.Config
+	Logs   *logging.Logs
+}
+
+// Node is a running node.
+type Node struct {
+	cfg      *config.Config
+	logs     *logging.Logs
+	listener net.Listener
+	store    *persistence.Bolt
+	settings *persistence.Settings
+	views    *replica.Store
+	services *actors.Services
+	cluster  *cluster.Cluster
+	push     *actors.Push
+	front    *http.Server
+
+	wg      sync.WaitGroup
+	quit    chan struct{} // closed by Stop: the node's goroutines end
+	ended   chan struct{} // closed when the node ended by itself
+	endOnce sync.Once
+	err     error // valid once ended is closed
+}
+
+// Start boots a node and returns when it serves. The error says what an operator can do;
+// nothing is left running then.
+func Start(ctx context.Context, o Options) (_ *Node, err error) {
+	n := &Node{cfg: o.Config, logs: o.Logs, quit: make(chan struct{}), ended: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.shutdown(context.WithoutCancel(ctx)))
+		}
+	}()
+	// The port first: it is the cheapest way to find out that another server is there.
+	n.listener, err = net.Listen("tcp", net.JoinHostPort(n.cfg.BindAddress, strconv.Itoa(n.cfg.Port)))
+	if err != nil {
+		return nil, fmt.Errorf("listen for HTTP on port %d: %w; stop what uses it, or set another server.port", n.cfg.Port, err)
+	}
+	n.store, err = persistence.Open(persistence.Options{
+		Dir: n.cfg.DataDir(), Logger: n.logs.Raft, MinFree: n.cfg.StoreMinFree, Fatal: n.end,
+	})
+	if err != nil {
+		return nil, err
+	}
+	clock := actors.NewClock()
+	n.views = replica.New(clock.Now, func(notice replica.Notice) {
+		if n.push != nil {
+			n.push.Notify(notice)
+		}
+	})
+	n.settings, err = n.store.Settings(func(sw *naming.Switches) { n.services.SetRules(n.rules(sw)) })
+	if err != nil {
+		return nil, err
+	}
+	rules := n.rules(n.settings.Switches())
+	n.services = actors.NewServices(actors.Config{
+		Logger: n.logs.Naming, Clock: clock, Store: n.store, Views: n.views, Rules: &rules, Identity: cluster.Identity,
+	})
+	n.cluster, err = cluster.StartStandalone(cluster.Config{Logger: n.logs.Main, Kinds: n.services.Kinds()})
+	if err != nil {
+		return nil, err
+	}
+	n.services.Place(n.cluster)
+	n.push, err = actors.StartPush(n.cluster.System(), actors.PushConfig{
+		Logger: n.logs.Push, Views: n.views, Subscribers: n.views, Switches: n.settings.Switches,
+		Delay: n.cfg.PushDelay, Bind: n.cfg.BindAddress, Packet: packet,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := n.services.Load(ctx, n.store.Services()); err != nil {
+		return nil, fmt.Errorf("load the persistent services: %w", err)
+	}
+	n.serve()
+	return n, nil
+}
+
+// serve starts the front and the housekeeping.
+func (n *Node) serve() {
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	n.measure(metrics)
+	n.front = http.New(http.Config{
+		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Subscriptions: n.views, Settings: n.settings,
+		Node: n, Metrics: metrics, Version: n.cfg.AsVersion, Standalone: n.cfg.Mode == config.Standalone,
+	})
+	n.wg.Go(func() {
+		if err := n.front.Serve(n.listener); err != nil {
+			n.end(err)
+		}
+	})
+	n.wg.Go(n.keepHouse)
+}
+
+// keepHouse does what has to be done now and then.
+func (n *Node) keepHouse() {
+	t := time.NewTicker(5 * time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			n.views.ExpireSubscribers()
+		case <-n.quit:
+			return
+		}
+	}
+}
+
+// rules joins switches and properties.
+func (n *Node) rules(sw *naming.Switches) naming.Rules {
+	r := naming.DefaultRules()
+	r.BeatInterval = time.Duration(sw.ClientBeatInterval) * time.Millisecond
+	r.HealthCheck = sw.HealthCheckEnabled
+	r.Expire = n.cfg.ExpireInstance
+	r.EmptyService = n.cfg.EmptyService
+	return r
+}
+
+// packet renders what a subscriber is pushed.
+func packet(dst []byte, v *naming.View, clusters string, cacheMillis int64, now time.Time, ref int64) []byte {
+	return wire.AppendPush(dst, v, wire.Query{Clusters: clusters, CacheMillis: cacheMillis, Now: now}, ref)
+}
+
+// Addr returns the address that the front listens on.
+func (n *Node) Addr() string { return n.listener.Addr().String() }
+
+// Done is closed when the node has ended by itself; Err then says why. Stop is still to be
+// called.
+func (n *Node) Done() <-chan struct{} { return n.ended }
+
+// Err returns why the node ended by itself, nil while it has not.
+func (n *Node) Err() error {
+	select {
+	case <-n.ended:
+		return n.err
+	default:
+		return nil
+	}
+}
+
+// end takes note that the node cannot go on.
+func (n *Node) end(err error) {
+	n.endOnce.Do(func() {
+		n.err = err
+		close(n.ended)
+	})
+}
+
+// Stop ends the node: requests that were accepted are answered, what was promised is
+// written. It returns when all is done or ctx ends.
+func (n *Node) Stop(ctx context.Context) error { return n.shutdown(ctx) }
+
+// shutdown undoes Start, as far as that came, in reverse.
+func (n *Node) shutdown(ctx context.Context) error {
+	var errs []error
+	note := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	close(n.quit)
+	if n.front != nil {
+		note(n.front.Shutdown(ctx))
+	} else if n.listener != nil {
+		note(n.listener.Close())
+	}
+	n.wg.Wait()
+	if n.push != nil {
+		note(n.push.Stop(ctx))
+	}
+	if n.cluster != nil {
+		n.cluster.Stop()
+	}
+	if n.store != nil {
+		note(n.store.Close())
+	}
+	return errors.Join(errs...)
+}
