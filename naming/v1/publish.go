@@ -1,0 +1,133 @@
+package v1
+
+import (
+	"strings"
+
+	"nactor/naming"
+)
+
+// register stores in, in place of what was at its address. As in Nacos 1.x the health
+// flag of an instance that is registered again stays as it is, for the beat check or the
+// prober knows better; the clock starts anew.
+func (t *step) register(in *naming.Instance) {
+	if t.Err = t.admit(in.Cluster); t.Err != nil {
+		return
+	}
+	if w := storedWeight(in.Weight); w != in.Weight {
+		c := *in
+		c.Weight = w
+		in = &c
+	}
+	t.wakeFor(in, t.now)
+	if old := t.find(in.Addr(), in.Ephemeral); old == nil {
+		t.insert(record{in, &naming.BeatClock{Last: t.now}})
+	} else {
+		if in.Healthy != old.inst.Healthy {
+			c := *in
+			c.Healthy = old.inst.Healthy
+			in = &c
+		}
+		old.clock.Last = t.now
+		if same(old.inst, in) {
+			return
+		}
+		old.inst = in
+	}
+	t.born = true
+	t.save(in)
+	t.changed(naming.InstanceRegistered, in)
+	t.overwritten(in.Addr())
+}
+
+// deregister removes an instance; nothing there is fine.
+func (t *step) deregister(c naming.Deregister) {
+	r := t.find(c.Addr, c.Ephemeral)
+	if r == nil {
+		return
+	}
+	in := r.inst
+	t.remove(in)
+	if !in.Ephemeral {
+		t.record(naming.Record{Kind: naming.RecordInstance, Addr: in.Addr(), Delete: true})
+	}
+	t.changed(naming.InstanceDeregistered, in)
+	t.gone(in.Addr())
+}
+
+// beat credits a heartbeat to ip:port:cluster. An unknown instance is registered when the
+// client sent it along; else the answer is "not known", upon which clients register again.
+// A persistent instance is known, but lives without heartbeats.
+func (t *step) beat(c naming.Beat) {
+	r := t.find(c.Addr, true)
+	if r == nil {
+		r = t.find(c.Addr, false)
+	}
+	if r == nil {
+		if c.Instance == nil {
+			return
+		}
+		t.register(c.Instance)
+		if r = t.find(c.Instance.Addr(), c.Instance.Ephemeral); t.Err != nil || r == nil {
+			return
+		}
+	}
+	t.Result.Known = true
+	t.Result.Interval = naming.BeatInterval(r.inst.Metadata, t.rules.BeatInterval)
+	if !r.inst.Ephemeral {
+		return
+	}
+	r.clock.Last = t.now
+	if !r.inst.Healthy {
+		t.flip(r, true)
+		t.wakeFor(r.inst, t.now)
+	}
+}
+
+// flip changes an instance's health.
+func (t *step) flip(r *record, healthy bool) {
+	in := *r.inst
+	in.Healthy = healthy
+	r.inst = &in
+	t.changed(naming.HealthChanged, r.inst)
+}
+
+// setHealth changes a persistent instance's health; an unknown one is passed over.
+func (t *step) setHealth(c naming.SetHealth) {
+	if !c.Probe && !t.unchecked(c.Cluster) {
+		t.Err = naming.Invalid("health check is still working, service: %s", t.key.Grouped())
+		return
+	}
+	r := t.find(c.Addr, false)
+	if r == nil || r.inst.Healthy == c.Healthy {
+		return
+	}
+	t.flip(r, c.Healthy)
+	t.save(r.inst)
+}
+
+// unchecked reports whether the cluster was explicitly given the checker NONE.
+func (t *step) unchecked(cluster string) bool {
+	if t.meta == nil {
+		return false
+	}
+	for i := range t.meta.Clusters {
+		if t.meta.Clusters[i].Name == cluster {
+			return strings.EqualFold(t.meta.Clusters[i].Checker.Type, "NONE")
+		}
+	}
+	return false
+}
+
+// storedWeight is what 1.x makes of a weight: one too small to be drawn is raised.
+func storedWeight(w float64) float64 {
+	const least = 0.01
+	if w > 0 && w < least {
+		return least
+	}
+	return w
+}
+
+// same reports whether readers and the store could not tell a from b.
+func same(a, b *naming.Instance) bool {
+	return a.Registered == nil && b.Registered == nil && a.Weight == b.Weight && a.Enabled == b.Enabled && a.Healthy == b.Healthy && a.Metadata.Equal(b.Metadata)
+}
