@@ -2,6 +2,7 @@ package actors
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"nactor/naming"
@@ -14,7 +15,8 @@ type call struct {
 	cmd    naming.Command
 	result naming.Result
 	err    error
-	done   chan struct{} // capacity 1: the grain never waits
+	state  atomic.Int32
+	done   chan struct{} // for a caller that waits; capacity 1: the grain never does
 	timer  *time.Timer
 
 	durable bool // the command wrote something down
@@ -32,11 +34,29 @@ func newCall(cmd naming.Command) *call {
 	return c
 }
 
-// release returns a call that was answered to the pool.
-func (c *call) release() {
-	c.cmd, c.result, c.err, c.durable = nil, naming.Result{}, nil, false
-	calls.Put(c)
+// answer ends the call; the grain must not touch it afterwards.
+func (c *call) answer() {
+	if !c.state.CompareAndSwap(callOpen, callAnswered) {
+		c.done <- struct{}{} // the caller waits
+	}
 }
 
-// answer ends the call; the grain must not touch it afterwards.
-func (c *call) answer() { c.done <- struct{}{} }
+// answered reports whether the call has been answered. When it has not, the caller must
+// wait on done.
+func (c *call) answered() bool { return !c.state.CompareAndSwap(callOpen, callAwaited) }
+
+// release returns the outcome of a call that was answered, and the call to the pool.
+func (c *call) release() (naming.Result, error) {
+	result, err := c.result, c.err
+	c.cmd, c.result, c.err, c.durable = nil, naming.Result{}, nil, false
+	c.state.Store(callOpen)
+	calls.Put(c)
+	return result, err
+}
+
+// States of a call.
+const (
+	callOpen int32 = iota
+	callAnswered
+	callAwaited // nobody answered before the caller began to wait
+)

@@ -60,7 +60,7 @@ func newHandles() *handles { return &handles{seed: maphash.MakeSeed()} }
 
 // find returns the handle of an active service, or nil.
 func (hs *handles) find(key naming.Key) *handle {
-	sh := &hs.shards[maphash.Comparable(hs.seed, key)%uint64(len(hs.shards))]
+	sh := &hs.shards[maphash.String(hs.seed, key.Name)%uint64(len(hs.shards))]
 	sh.RLock()
 	defer sh.RUnlock()
 	return sh.by[key]
@@ -71,7 +71,7 @@ func (hs *handles) of(key naming.Key) *handle {
 	if h := hs.find(key); h != nil {
 		return h
 	}
-	sh := &hs.shards[maphash.Comparable(hs.seed, key)%uint64(len(hs.shards))]
+	sh := &hs.shards[maphash.String(hs.seed, key.Name)%uint64(len(hs.shards))]
 	sh.Lock()
 	defer sh.Unlock()
 	h := sh.by[key]
@@ -88,7 +88,7 @@ func (hs *handles) of(key naming.Key) *handle {
 
 // drop removes a retired handle.
 func (hs *handles) drop(h *handle) {
-	sh := &hs.shards[maphash.Comparable(hs.seed, h.key)%uint64(len(hs.shards))]
+	sh := &hs.shards[maphash.String(hs.seed, h.key.Name)%uint64(len(hs.shards))]
 	sh.Lock()
 	defer sh.Unlock()
 	if sh.by[h.key] == h {

@@ -80,6 +80,8 @@ func (s *service) Receive(ctx actor.Context) {
 		m.reply <- s.describe()
 	case *actor.Started:
 		s.wakeUp()
+		s.arm()
+		return
 	case *actor.Restarting, *actor.Stopping:
 		s.disarm()
 		return
@@ -182,7 +184,8 @@ func (s *service) settle() {
 	}
 	s.handle.batch = b
 	root, self := s.place.System().Root, s.ctx.Self()
-	s.Store.Commit(records, func(err error) { root.Send(self, &committed{b, err}) })
+	// On a goroutine of its own: the store must not do the grain's work.
+	s.Store.Commit(records, func(err error) { go root.Send(self, &committed{b, err}) })
 }
 
 // show publishes a batch and answers its callers.
@@ -233,7 +236,6 @@ func (s *service) committed(m *committed) {
 }
 
 func (s *service) reply(c *call) {
-	s.Services.handled.Add(1)
 	c.answer()
 	s.handle.pending.Add(-1)
 }
@@ -241,7 +243,7 @@ func (s *service) reply(c *call) {
 // rest sets the alarm for the next deadline, and retires a service that needs nobody to
 // look after it: one that is gone, or that has no instance and nothing to wait for.
 func (s *service) rest() {
-	deadline, waits := s.state.Deadline()
+	_, waits := s.state.Deadline()
 	if s.state.Len() == 0 && !s.dirty && s.handle.batch == nil && (!waits || !s.state.Exists()) && s.handle.retire() {
 		s.disarm()
 		s.place.Retire(ServiceKind, s.handle.key.String(), s.ctx.Self())
@@ -249,6 +251,12 @@ func (s *service) rest() {
 		s.ctx.Stop(s.ctx.Self())
 		return
 	}
+	s.arm()
+}
+
+// arm sets the alarm for the next deadline.
+func (s *service) arm() {
+	deadline, waits := s.state.Deadline()
 	if !waits || s.handle.batch != nil || s.armed && s.alarm <= deadline {
 		return
 	}

@@ -53,7 +53,6 @@ type Services struct {
 	place    Placement
 	lives    atomic.Uint64 // last activation number
 	restarts atomic.Uint64
-	handled  atomic.Uint64
 }
 
 var _ naming.Registry = (*Services)(nil)
@@ -70,11 +69,10 @@ func NewServices(cfg Config) *Services {
 // Kinds returns the grain kinds to start the cluster with.
 func (s *Services) Kinds() []*pacluster.Kind {
 	// Not NewKind: its middleware wraps each message in an envelope to tell grains their
-	// identity, which ours read off their process id. The lock-free mailbox is as fast as the
-	// default one and takes 200 bytes less; there are many of them.
+	// identity, which ours read off their process id.
 	return []*pacluster.Kind{{
 		Kind:  ServiceKind,
-		Props: actor.PropsFromProducer(func() actor.Actor { return &service{Services: s} }, actor.WithMailbox(actor.UnboundedLockfree())),
+		Props: actor.PropsFromProducer(func() actor.Actor { return &service{Services: s} }, actor.WithMailbox(newMailbox)),
 	}}
 }
 
@@ -125,13 +123,14 @@ func (s *Services) Do(ctx context.Context, key naming.Key, cmd naming.Command) (
 	h.once.Do(func() { h.pid = s.place.Activate(ServiceKind, key.String()) })
 	c := newCall(cmd)
 	s.place.System().Root.Send(h.pid, c)
+	if c.answered() {
+		return c.release()
+	}
 	c.timer.Reset(naming.MaxRequestTime)
 	select {
 	case <-c.done:
 		c.timer.Stop()
-		result, err := c.result, c.err
-		c.release()
-		return result, err
+		return c.release()
 	case <-c.timer.C:
 		return naming.Result{}, naming.Unavailable("service %s did not answer within %v; the request may still be carried out", key.Grouped(), naming.MaxRequestTime)
 	case <-ctx.Done():
@@ -153,11 +152,10 @@ func pointless(cmd naming.Command) bool {
 // Stats are counters since the start, for metrics.
 type Stats struct {
 	Active   int64  // grains
-	Handled  uint64 // commands
 	Restarts uint64 // grains that failed and were restarted
 }
 
 // Stats returns the present counters.
 func (s *Services) Stats() Stats {
-	return Stats{Active: s.handles.count.Load(), Handled: s.handled.Load(), Restarts: s.restarts.Load()}
+	return Stats{Active: s.handles.count.Load(), Restarts: s.restarts.Load()}
 }

@@ -92,7 +92,7 @@ func Run(ctx context.Context, o Options, out, progress io.Writer) (err error) {
 		addr, pid = server.addr, server.cmd.Process.Pid
 		fmt.Fprintf(out, "server of its own: ready after %v, %d MiB resident\n", time.Since(begin).Round(time.Millisecond), memory(pid)>>20)
 	}
-	t := track{Options: o, addr: addr, out: out, progress: progress,
+	t := track{Options: o, addr: addr, pid: pid, out: out, progress: progress,
 		fleet: Fleet{Services: o.Services, Instances: o.Instances, Prefix: fmt.Sprintf("bench-%d", time.Now().UnixMilli()), Persistent: o.Persistent}}
 	if err := t.registerAll(ctx); err != nil {
 		return err

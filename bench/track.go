@@ -12,6 +12,7 @@ import (
 type track struct {
 	Options
 	addr          string
+	pid           int // of a server of our own, else 0
 	fleet         Fleet
 	out, progress io.Writer
 	failed        int64
@@ -51,10 +52,10 @@ func (t *track) count(o Outcome) {
 	}
 }
 
-const row = "%-20s %10s %10s %7s   %8s %8s %8s %8s %7s\n"
+const row = "%-20s %10s %10s %7s   %8s %8s %8s %8s %7s   %10s %10s\n"
 
 func (t *track) header() {
-	fmt.Fprintf(t.out, row, "", "server/s", "bare/s", "ratio", "p50 µs", "p99 µs", "p999 µs", "max µs", "errors")
+	fmt.Fprintf(t.out, row, "", "server/s", "bare/s", "ratio", "p50 µs", "p99 µs", "p999 µs", "max µs", "errors", "CPU µs", "bare µs")
 }
 
 // compare runs a contest: bare and server in turns, the median of the ratios.
@@ -70,7 +71,8 @@ func (t *track) compare(ctx context.Context, c contest) error {
 	}
 	defer bare.stop()
 	var ratios, rates, bares []float64
-	total := Outcome{Latency: histogram()}
+	var serverCPU, bareCPU time.Duration
+	total, bareTotal := Outcome{Latency: histogram()}, int64(0)
 	measure := func(addr, who string) (Outcome, error) {
 		return Load{Addr: addr, Connections: t.Connections, Time: t.Time, Request: request,
 			Progress: func(done int64, elapsed time.Duration) {
@@ -78,6 +80,7 @@ func (t *track) compare(ctx context.Context, c contest) error {
 			}}.Run(ctx)
 	}
 	for range t.Rounds {
+		serverBefore, bareBefore := cpuTime(t.pid), cpuTime(bare.cmd.Process.Pid)
 		b, err := measure(bare.addr, "bare")
 		if err != nil {
 			return err
@@ -87,6 +90,9 @@ func (t *track) compare(ctx context.Context, c contest) error {
 			return err
 		}
 		ratios, rates, bares = append(ratios, s.Rate()/b.Rate()), append(rates, s.Rate()), append(bares, b.Rate())
+		serverCPU += cpuTime(t.pid) - serverBefore
+		bareCPU += cpuTime(bare.cmd.Process.Pid) - bareBefore
+		bareTotal += b.Requests
 		total.Requests += s.Requests
 		total.Errors += s.Errors
 		total.Latency.Merge(s.Latency)
@@ -95,11 +101,19 @@ func (t *track) compare(ctx context.Context, c contest) error {
 	fmt.Fprintf(t.progress, "\r\033[K")
 	h := total.Latency
 	fmt.Fprintf(t.out, row, c.name, fmt.Sprintf("%.0f", median(rates)), fmt.Sprintf("%.0f", median(bares)), fmt.Sprintf("%.2f", median(ratios)),
-		fmt.Sprint(h.ValueAtQuantile(50)), fmt.Sprint(h.ValueAtQuantile(99)), fmt.Sprint(h.ValueAtQuantile(99.9)), fmt.Sprint(h.Max()), fmt.Sprint(total.Errors))
+		fmt.Sprint(h.ValueAtQuantile(50)), fmt.Sprint(h.ValueAtQuantile(99)), fmt.Sprint(h.ValueAtQuantile(99.9)), fmt.Sprint(h.Max()), fmt.Sprint(total.Errors), perRequest(serverCPU, total.Requests), perRequest(bareCPU, bareTotal))
 	return nil
 }
 
 func median(v []float64) float64 {
 	v = slices.Sorted(slices.Values(v))
 	return v[len(v)/2]
+}
+
+// perRequest tells the processor time of one request in microseconds, "-" if not known.
+func perRequest(used time.Duration, requests int64) string {
+	if used == 0 || requests == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f", float64(used.Microseconds())/float64(requests))
 }

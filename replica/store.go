@@ -52,7 +52,7 @@ func New(now func() naming.Instant, onChange func(Notice)) *Store {
 }
 
 func (s *Store) shard(key naming.Key) *shard {
-	return &s.shards[maphash.Comparable(s.seed, key)%shardCount]
+	return &s.shards[maphash.String(s.seed, key.Name)%shardCount]
 }
 
 // View implements [naming.Reader].

@@ -92,7 +92,6 @@ func (n *Node) measure(r *prometheus.Registry) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	gauge("nactor_grains", "Active service grains.", func() float64 { return float64(n.services.Stats().Active) })
-	counter("nactor_commands_total", "Commands answered by grains.", func() float64 { return float64(n.services.Stats().Handled) })
 	counter("nactor_grain_restarts_total", "Grains that failed and were restarted.", func() float64 { return float64(n.services.Stats().Restarts) })
 	counter("nactor_push_acked_total", "Pushes acknowledged.", func() float64 { return float64(n.push.Stats().Acked) })
 	counter("nactor_push_dropped_total", "Datagrams dropped at full queues.", func() float64 { return float64(n.push.Stats().Dropped) })
