@@ -51,6 +51,9 @@ func (t *step) updateCluster(c naming.UpdateCluster) {
 }
 
 func (t *step) setMeta(meta naming.ServiceMeta) {
+	if meta.Selector.Type == "" {
+		meta.Selector.Type = "none" // tells an operator's metadata from none, also in 1.x; see v1.Implied
+	}
 	t.meta = &meta
 	t.record(naming.Record{Kind: naming.RecordService, Service: t.meta})
 	t.changed(naming.ServiceMetadataChanged, nil)
