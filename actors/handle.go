@@ -20,7 +20,7 @@ type handle struct {
 	key     naming.Key
 	pending atomic.Int64 // unanswered calls; retired: a large negative number
 	once    sync.Once
-	pid     *actor.PID
+	pid     atomic.Pointer[actor.PID] // set once the grain has been found
 
 	// batch is the commit under way, nil if none. It belongs to the grain but outlives a
 	// restart of it: what is durable must be shown.

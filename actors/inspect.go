@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,26 +14,26 @@ type inspect struct{ reply chan ServiceInfo } // capacity 1
 
 // ServiceInfo is what an active service says of itself.
 type ServiceInfo struct {
-	Identity  string
-	PID       string
-	Revision  naming.Revision
-	Instances int           // in the 2.0 structure
-	Mailbox   int64         // calls under way
-	Commiting bool          // waits for the store
-	LastBeat  time.Duration // ago; negative: none in this life
-	Handled   uint64        // messages in this life
+	Identity   string
+	PID        string
+	Revision   naming.Revision
+	Instances  int           // in the 2.0 structure
+	Mailbox    int64         // calls under way
+	Committing bool          // waits for the store
+	LastBeat   time.Duration // ago; negative: none in this life
+	Handled    uint64        // messages in this life
 }
 
 func (s *service) describe() ServiceInfo {
 	info := ServiceInfo{
-		Identity:  s.handle.key.String(),
-		PID:       s.ctx.Self().String(),
-		Revision:  s.rev,
-		Instances: s.state.Len(),
-		Mailbox:   s.handle.pending.Load(),
-		Commiting: s.handle.batch != nil,
-		LastBeat:  -1,
-		Handled:   s.handled,
+		Identity:   s.handle.key.String(),
+		PID:        s.ctx.Self().Id,
+		Revision:   s.rev,
+		Instances:  s.state.Len(),
+		Mailbox:    s.handle.pending.Load(),
+		Committing: s.handle.batch != nil,
+		LastBeat:   -1,
+		Handled:    s.handled,
 	}
 	if s.lastBeat != 0 {
 		info.LastBeat = s.Clock.Now().Since(s.lastBeat)
@@ -40,15 +41,19 @@ func (s *service) describe() ServiceInfo {
 	return info
 }
 
-// Active returns the identities of the active services whose identity contains part,
-// in no particular order.
-func (s *Services) Active(part string) []string {
-	var out []string
+// Activation is an active service.
+type Activation struct{ Identity, PID string }
+
+// Active returns the active services whose identity contains part, sorted by identity.
+func (s *Services) Active(part string) []Activation {
+	var out []Activation
 	for _, h := range s.handles.all() {
-		if id := h.key.String(); strings.Contains(id, part) {
-			out = append(out, id)
+		id := h.key.String()
+		if pid := h.pid.Load(); pid != nil && strings.Contains(id, part) {
+			out = append(out, Activation{id, pid.Id})
 		}
 	}
+	slices.SortFunc(out, func(a, b Activation) int { return strings.Compare(a.Identity, b.Identity) })
 	return out
 }
 
@@ -67,9 +72,8 @@ func (s *Services) Inspect(ctx context.Context, identity string) (ServiceInfo, e
 	if ok, _ := h.acquire(); !ok {
 		return ServiceInfo{}, naming.Unavailable("service %s is overloaded or about to stop", identity)
 	}
-	h.once.Do(func() { h.pid = s.place.Activate(ServiceKind, identity) })
 	m := &inspect{reply: make(chan ServiceInfo, 1)}
-	s.place.System().Root.Send(h.pid, m)
+	s.place.System().Root.Send(s.locate(h), m)
 	select {
 	case info := <-m.reply:
 		return info, nil

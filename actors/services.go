@@ -120,9 +120,8 @@ func (s *Services) Do(ctx context.Context, key naming.Key, cmd naming.Command) (
 		runtime.Gosched()
 		h = s.handles.of(key)
 	}
-	h.once.Do(func() { h.pid = s.place.Activate(ServiceKind, key.String()) })
 	c := newCall(cmd)
-	s.place.System().Root.Send(h.pid, c)
+	s.place.System().Root.Send(s.locate(h), c)
 	if c.answered() {
 		return c.release()
 	}
@@ -136,6 +135,15 @@ func (s *Services) Do(ctx context.Context, key naming.Key, cmd naming.Command) (
 	case <-ctx.Done():
 		return naming.Result{}, naming.Unavailable("request to service %s given up: %w", key.Grouped(), ctx.Err())
 	}
+}
+
+// locate returns the grain of a handle, brought to life if it is not.
+func (s *Services) locate(h *handle) *actor.PID {
+	if pid := h.pid.Load(); pid != nil {
+		return pid
+	}
+	h.once.Do(func() { h.pid.Store(s.place.Activate(ServiceKind, h.key.String())) })
+	return h.pid.Load()
 }
 
 // pointless reports whether a command does nothing to a service that nobody knows.

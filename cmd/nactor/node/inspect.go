@@ -2,10 +2,7 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"net"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,74 +10,64 @@ import (
 
 	"nactor/actors"
 	"nactor/http"
-	"nactor/naming"
 )
 
-var _ http.Node = (*Node)(nil)
+var (
+	_ http.Members   = (*Node)(nil)
+	_ http.Inspector = (*Node)(nil)
+)
 
-// Status implements http.Node. A node serves only once it is up.
-func (n *Node) Status() (status, reason string) {
+// Status implements http.Members. A node serves only once it is up.
+func (n *Node) Status() http.Status {
 	if err := n.Err(); err != nil {
-		return "DOWN", err.Error()
+		return http.Status{State: "DOWN", Reason: err.Error()}
 	}
-	return "UP", ""
+	return http.Status{State: "UP"}
 }
 
-// Members implements http.Node.
-func (n *Node) Members() []http.Member {
-	port := n.cfg.Port
-	if _, p, err := net.SplitHostPort(n.Addr()); err == nil {
-		port, _ = strconv.Atoi(p)
-	}
-	return []http.Member{{
+// Self implements http.Members.
+func (n *Node) Self() http.Member {
+	port := n.listener.Addr().(*net.TCPAddr).Port
+	return http.Member{
 		IP: n.cfg.IP, Port: port, State: "UP", Version: n.cfg.AsVersion, RaftPort: port - 1000, LastRefresh: time.Now(),
-	}}
+	}
 }
 
-// PushTotals implements http.Node.
-func (n *Node) PushTotals() (sent, failed int64) {
+// Members implements http.Members.
+func (n *Node) Members() []http.Member { return []http.Member{n.Self()} }
+
+// pushes tells the front what to report of pushes.
+func (n *Node) pushes() http.PushStats {
 	s := n.push.Stats()
-	return s.Sent, s.Failed
+	return http.PushStats{Sent: s.Sent, Failed: s.Failed, AvgCost: s.AvgCost, MaxCost: s.MaxCost}
 }
 
-// Actors implements http.Node: each active service is asked itself.
-func (n *Node) Actors(ctx context.Context, q http.ActorQuery) ([]http.Actor, int, error) {
-	if q.Kind != "" && q.Kind != actors.ServiceKind || !strings.Contains(n.Members()[0].Address(), q.Node) {
+// Actors implements http.Inspector.
+func (n *Node) Actors(_ context.Context, q http.ActorQuery) ([]http.Actor, int, error) {
+	here := n.Self().Address()
+	if q.Kind != "" && q.Kind != actors.ServiceKind || !strings.Contains(here, q.Node) {
 		return nil, 0, nil
 	}
-	identities := n.services.Active(q.Name)
-	slices.Sort(identities)
-	begin := min((q.PageNo-1)*q.PageSize, len(identities))
+	active := n.services.Active(q.Name)
+	begin := min((q.Page-1)*q.Size, len(active))
 	var page []http.Actor
-	for _, id := range identities[begin:min(begin+q.PageSize, len(identities))] {
-		a, err := n.Actor(ctx, id)
-		if naming.KindOf(err) == naming.KindNotFound && err != nil {
-			continue // it has retired since
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		page = append(page, a)
+	for _, a := range active[begin:min(begin+q.Size, len(active))] {
+		page = append(page, http.Actor{Identity: a.Identity, Kind: actors.ServiceKind, Node: here, PID: a.PID})
 	}
-	return page, len(identities), nil
+	return page, len(active), nil
 }
 
-// Actor implements http.Node.
-func (n *Node) Actor(ctx context.Context, identity string) (http.Actor, error) {
+// Actor implements http.Inspector.
+func (n *Node) Actor(ctx context.Context, identity string) (http.ActorDetail, error) {
 	info, err := n.services.Inspect(ctx, identity)
 	if err != nil {
-		return http.Actor{}, err
+		return http.ActorDetail{}, err
 	}
-	a := http.Actor{
-		Identity: info.Identity, Kind: actors.ServiceKind, Node: n.Members()[0].Address(), PID: info.PID,
-		Mode: "v2", V2Count: info.Instances, Revision: fmt.Sprintf("%d.%d", info.Revision.Activation, info.Revision.Counter),
-		Mailbox: info.Mailbox, Handled: info.Handled, Committing: info.Commiting,
-	}
-	if info.LastBeat >= 0 {
-		ms := info.LastBeat.Milliseconds()
-		a.LastBeat = &ms
-	}
-	return a, nil
+	return http.ActorDetail{
+		Actor: http.Actor{Identity: info.Identity, Kind: actors.ServiceKind, Node: n.Self().Address(), PID: info.PID},
+		Mode:  "v2", Revision: info.Revision, V2Instances: info.Instances,
+		Mailbox: info.Mailbox, Handled: info.Handled, LastBeat: info.LastBeat,
+	}, nil
 }
 
 // measure registers what the rooms count.

@@ -109,7 +109,7 @@ func (n *Node) serve() {
 	n.measure(metrics)
 	n.front = http.New(http.Config{
 		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Subscriptions: n.views, Settings: n.settings,
-		Node: n, Metrics: metrics, Version: n.cfg.AsVersion, Standalone: n.cfg.Mode == config.Standalone,
+		Members: n, Inspector: n, Pushes: n.pushes, Metrics: metrics, Version: n.cfg.AsVersion, Standalone: n.cfg.Mode == config.Standalone,
 	})
 	n.wg.Go(func() {
 		if err := n.front.Serve(n.listener); err != nil {
