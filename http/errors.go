@@ -3,7 +3,6 @@ package http
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"html"
 	"time"
 
@@ -13,57 +12,81 @@ import (
 	"nactor/naming/wire"
 )
 
-// fail answers an error. This is the only place that turns kinds into status codes:
-// Nacos's packaged server answers 400 to illegal arguments and 500 to everything else that
-// a handler throws, with a chain of causes as text.
+// fail answers an error that a handler returned. This is the one place where kinds become
+// status codes: a packaged Nacos answers 400 to illegal arguments and 500 to all else that
+// its handlers throw, the message between "caused: " and ";". A message may hold a chain
+// of causes, joined as Nacos does.
 func (r *request) fail(err error) {
 	status := fasthttp.StatusInternalServerError
+	body := "caused: " + err.Error() + ";"
 	switch naming.KindOf(err) {
 	case naming.KindInvalid:
 		status = fasthttp.StatusBadRequest
 	case naming.KindUnavailable:
-		status = fasthttp.StatusServiceUnavailable
+		// Not Nacos's: it would keep the client waiting. Clients try another server.
+		status, body = fasthttp.StatusServiceUnavailable, err.Error()
+	case naming.KindInternal:
+		var known *naming.Error
+		if !errors.As(err, &known) {
+			r.s.cfg.Logger.Error("request failed", "method", string(r.Method()), "path", cut(string(r.Path())), "error", err)
+		}
 	}
-	var ne *naming.Error
-	if !errors.As(err, &ne) {
-		r.s.cfg.Logger.Error("request failed", "method", string(r.Method()), "path", string(r.Path()), "err", err)
-	}
-	r.text(status, fmt.Sprintf("caused: %s;", err))
-}
-
-// text answers plain text, or what browsers and Java's HTTP client take for it.
-func (r *request) text(status int, body string) {
+	r.Response.ResetBody()
 	r.SetStatusCode(status)
-	if prefersHTML(r.Request.Header.Peek("Accept")) && status == fasthttp.StatusOK {
-		r.SetContentType("text/html;charset=UTF-8")
-	} else {
-		r.SetContentType("text/plain;charset=UTF-8")
-	}
+	// Never HTML: the message may repeat what the client sent.
+	r.SetContentType(plainText)
 	r.SetBodyString(body)
 }
 
-func (r *request) json(body []byte) {
-	r.SetContentType("application/json;charset=UTF-8")
-	r.Response.SetBodyRaw(body)
-}
-
-func prefersHTML(accept []byte) bool { return bytes.HasPrefix(accept, []byte("text/html")) }
-
-// refuse answers as Spring Boot's error page does when a filter refuses a request: JSON,
-// or HTML for those who prefer it.
+// refuse answers as Spring Boot does when a request finds no handler: a page for those who
+// prefer HTML, among them the JDK's client, else JSON.
 func (r *request) refuse(status int, message string) {
+	path := cut(string(r.URI().PathOriginal()))
+	reason := fasthttp.StatusMessage(status)
+	r.Response.ResetBody()
 	r.SetStatusCode(status)
-	path := string(r.Path())
-	if prefersHTML(r.Request.Header.Peek("Accept")) {
-		r.SetContentType("text/html;charset=UTF-8")
+	now := time.Now()
+	if r.prefersHTML() {
+		r.SetContentType(htmlText)
 		r.SetBodyString("<html><body><h1>Whitelabel Error Page</h1><p>This application has no explicit mapping for /error, so you are seeing this as a fallback.</p>" +
-			fmt.Sprintf("<div>There was an unexpected error (type=%s, status=%d).</div><div>%s</div></body></html>",
-				fasthttp.StatusMessage(status), status, html.EscapeString(message)))
+			"<div id='created'>" + now.Format(time.UnixDate) + "</div>" +
+			"<div>There was an unexpected error (type=" + reason + ", status=" + itoa(status) + ").</div><div>" + html.EscapeString(message) + "</div></body></html>")
 		return
 	}
-	b := fmt.Appendf(nil, `{"timestamp":"%s","status":%d,"error":"%s","message":`, time.Now().Format("2006-01-02T15:04:05.000-07:00"), status, fasthttp.StatusMessage(status))
-	b = wire.AppendString(b, message)
-	b = append(b, `,"path":`...)
-	b = wire.AppendString(b, path)
+	b := append(r.begin(), `{"timestamp":"`...)
+	b = now.AppendFormat(b, "2006-01-02T15:04:05.000-07:00")
+	b = append(b, `","status":`+itoa(status)+`,"error":`...)
+	b = wire.AppendString(b, reason)
+	b = wire.AppendString(append(b, `,"message":`...), message)
+	b = wire.AppendString(append(b, `,"path":`...), path)
 	r.json(append(b, '}'))
+}
+
+// prefersHTML reports whether the client asks for HTML first.
+func (r *request) prefersHTML() bool {
+	return bytes.HasPrefix(r.Request.Header.Peek(fasthttp.HeaderAccept), []byte("text/html"))
+}
+
+// notFound answers what no route takes.
+func (s *Server) notFound(r *request) {
+	path := string(r.URI().PathOriginal())
+	method := string(r.Method())
+	if inNaming(path) {
+		r.refuse(fasthttp.StatusNotImplemented, "no such api:"+method+":"+cut(path))
+		return
+	}
+	if allow := s.methods[trimSlash(path)]; allow != "" {
+		r.Response.Header.Set(fasthttp.HeaderAllow, allow)
+		r.refuse(fasthttp.StatusMethodNotAllowed, "Request method '"+method+"' not supported")
+		return
+	}
+	r.refuse(fasthttp.StatusNotFound, "No message available")
+}
+
+// cut shortens what a client sent before an answer or a log repeats it.
+func cut(s string) string {
+	if len(s) <= maxEcho {
+		return s
+	}
+	return s[:maxEcho] + "…"
 }

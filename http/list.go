@@ -1,8 +1,6 @@
 package http
 
 import (
-	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
@@ -10,116 +8,45 @@ import (
 	"nactor/naming/wire"
 )
 
-// listInstances answers what consumers poll, and takes them on as subscribers.
 func (r *request) listInstances() error {
-	key, err := r.key()
-	if err != nil {
-		return err
+	key := r.key()
+	clusters := r.name("clusters", "")
+	udpPort := r.intOr("udpPort", 0)
+	healthyOnly := parseStrict(r.optional("healthyOnly"))
+	if r.err != nil {
+		return r.err
 	}
 	sw := r.s.cfg.Settings.Switches()
-	q := wire.Query{CacheMillis: sw.DefaultPushCacheMillis, Now: time.Now()}
-	if q.Clusters, err = r.optional("clusters", ""); err != nil {
-		return err
-	}
-	udpPort, err := r.optionalInt("udpPort", 0)
-	if err != nil {
-		return err
-	}
-	healthyOnly, err := r.optional("healthyOnly", "false")
-	if err != nil {
-		return err
-	}
-	q.HealthyOnly = strict(healthyOnly)
-	if udpPort > 0 && sw.PushEnabled && pushable(agent(r), sw) {
-		if err := r.subscribe(key, udpPort, q.Clusters); err != nil {
+	if udpPort > 0 && sw.PushEnabled {
+		if err := r.subscribe(key, udpPort, clusters, sw); err != nil {
 			return err
 		}
 	}
-	r.json(wire.AppendList(nil, key, r.s.cfg.Reader.View(key), q))
+	r.json(wire.AppendList(r.begin(), key, r.s.cfg.Reader.View(key), wire.Query{
+		Clusters: clusters, HealthyOnly: healthyOnly, CacheMillis: sw.DefaultPushCacheMillis, Now: time.Now(),
+	}))
 	return nil
 }
 
-// subscribe announces the client for pushes, if the address it names can be its own:
-// anyone may name any address, and pushes are larger than the request.
-func (r *request) subscribe(key naming.Key, udpPort int, clusters string) error {
-	ip, err := r.optional("clientIP", "")
+func (r *request) instanceStatuses() error {
+	s := r.spring("key")
+	if r.err != nil {
+		return r.err
+	}
+	ns, name, ok := strings.Cut(s, "##")
+	if !ok {
+		ns, name = "", s
+	}
+	if err := checkName("key", []byte(s)); err != nil {
+		return err
+	}
+	if !strings.Contains(name, "@@") {
+		return naming.Invalid("Param 'serviceName' is illegal, it should be format as 'groupName@@serviceName'")
+	}
+	key, err := naming.NewKey(ns, "", name)
 	if err != nil {
 		return err
 	}
-	addr, err := netip.ParseAddr(ip)
-	peer, ok := netip.AddrFromSlice(r.RemoteIP())
-	if err != nil || !ok || udpPort < 1024 || udpPort > 65535 || !r.s.mayPush(addr.Unmap(), peer.Unmap()) {
-		return nil
-	}
-	app, err := r.optional("app", "unknown")
-	if err != nil {
-		return err
-	}
-	r.s.cfg.Subscriptions.Subscribe(key, naming.Subscriber{
-		Addr: netip.AddrPortFrom(addr.Unmap(), uint16(udpPort)), Agent: agent(r), App: app, Clusters: clusters,
-	})
+	r.json(wire.AppendStatuses(r.begin(), r.s.cfg.Reader.View(key)))
 	return nil
-}
-
-// mayPush reports whether a client that connects from peer may be pushed at addr. SDKs
-// name their host's outward address, which differs from the peer address on the host
-// itself and behind a NAT of a private network.
-func (s *Server) mayPush(addr, peer netip.Addr) bool {
-	if addr.IsMulticast() || addr.IsUnspecified() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		return false
-	}
-	if addr == peer {
-		return true
-	}
-	for _, p := range s.cfg.TrustedCIDRs {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	inside := func(a netip.Addr) bool { return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() }
-	if addr.IsLoopback() {
-		return peer.IsLoopback()
-	}
-	return peer.IsLoopback() || inside(addr) && inside(peer)
-}
-
-// pushable reports whether a client of this kind and version understands pushes
-// (Nacos's ClientInfo and PushService).
-func pushable(agent string, sw *naming.Switches) bool {
-	for _, c := range []struct{ prefix, min string }{
-		{"Nacos-Go-Client", sw.PushGoVersion},
-		{"Nacos-Java-Client", sw.PushJavaVersion},
-		{"Nacos-C-Client", sw.PushCVersion},
-		{"vip-client4cpp", sw.PushCVersion},
-		{"Nacos-CSharp-Client", sw.PushCSharpVersion},
-		{"Nacos-DNS", sw.PushPythonVersion},
-	} {
-		if strings.HasPrefix(agent, c.prefix) {
-			_, version, _ := strings.Cut(agent, ":v")
-			return !versionLess(version, c.min)
-		}
-	}
-	return false
-}
-
-// versionLess compares dotted versions; what is missing or no number counts as 0.
-func versionLess(a, b string) bool {
-	for a != "" || b != "" {
-		var x, y string
-		x, a, _ = strings.Cut(a, ".")
-		y, b, _ = strings.Cut(b, ".")
-		if m, n := leading(x), leading(y); m != n {
-			return m < n
-		}
-	}
-	return false
-}
-
-func leading(s string) int {
-	end := 0
-	for end < len(s) && s[end] >= '0' && s[end] <= '9' {
-		end++
-	}
-	n, _ := strconv.Atoi(s[:end])
-	return n
 }

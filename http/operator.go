@@ -1,114 +1,110 @@
 package http
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
+	"context"
 	"strconv"
-	"strings"
+	"sync"
 
-	"github.com/valyala/fasthttp"
-
+	"nactor/naming"
 	"nactor/naming/wire"
 )
 
-func (r *request) switches() error {
-	b, err := json.Marshal(r.s.cfg.Settings.Switches())
-	if err != nil {
-		return fmt.Errorf("render the switches: %w", err)
-	}
-	r.json(b)
-	return nil
+func (r *request) showSwitches() error {
+	return r.marshal(r.s.cfg.Settings.Switches())
 }
 
 func (r *request) setSwitch() error {
-	entry, err := r.spring("entry", "String")
-	if err != nil {
+	debug := r.springBool("debug", false)
+	entry, value := r.spring("entry"), r.spring("value")
+	if r.err != nil {
+		return r.err
+	}
+	if err := checkName("entry", []byte(entry)); err != nil {
 		return err
 	}
-	value, err := r.spring("value", "String")
-	if err != nil {
-		return err
-	}
-	debug, err := r.springBool("debug", false)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := r.within()
+	ctx, cancel := context.WithTimeout(context.Background(), naming.MaxRequestTime)
 	defer cancel()
 	if err := r.s.cfg.Settings.SetSwitch(ctx, entry, value, debug); err != nil {
 		return err
 	}
-	r.text(fasthttp.StatusOK, "ok")
+	r.text("ok")
 	return nil
 }
 
 func (r *request) operatorMetrics() error {
-	only, err := r.optional("onlyStatus", "true")
-	if err != nil {
-		return err
+	only := true
+	if b := r.optional("onlyStatus"); len(b) > 0 {
+		only = parseStrict(b)
 	}
-	status, _ := r.s.status(r.s.cfg.Settings.Switches())
-	b := wire.AppendString([]byte(`{"status":`), status)
-	if !strict(only) {
-		c := r.s.cfg.Reader.Counts()
-		b = fmt.Appendf(b, `,"serviceCount":%d,"instanceCount":%d,"subscribeCount":%d,"raftNotifyTaskCount":0,"responsibleServiceCount":0,"responsibleInstanceCount":0,"cpu":-1.0,"load":`,
-			c.Services, c.Instances, c.Subscribers)
-		b = wire.AppendDouble(b, loadAverage())
-		b = wire.AppendDouble(append(b, `,"mem":`...), memoryUsed())
+	b := wire.AppendString(append(r.begin(), `{"status":`...), r.s.status().State)
+	if !only {
+		n := r.s.cfg.Reader.Counts()
+		b = strconv.AppendInt(append(b, `,"serviceCount":`...), int64(n.Services), 10)
+		b = strconv.AppendInt(append(b, `,"instanceCount":`...), int64(n.Instances), 10)
+		b = strconv.AppendInt(append(b, `,"subscribeCount":`...), int64(n.Subscribers), 10)
+		l := readLoad()
+		b = append(b, `,"raftNotifyTaskCount":0,"responsibleServiceCount":0,"responsibleInstanceCount":0,"cpu":`...)
+		b = wire.AppendDouble(b, l.cpu)
+		b = wire.AppendDouble(append(b, `,"load":`...), l.load)
+		b = wire.AppendDouble(append(b, `,"mem":`...), l.mem)
 	}
 	r.json(append(b, '}'))
 	return nil
 }
 
-// loadAverage returns the machine's load of the last minute, -1 where it cannot be read.
-func loadAverage() float64 {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return -1
+func (r *request) operatorServers() error {
+	healthy := r.springBool("healthy", false)
+	if r.err != nil {
+		return r.err
 	}
-	first, _, _ := strings.Cut(string(b), " ")
-	f, err := strconv.ParseFloat(first, 64)
-	if err != nil {
-		return -1
+	list := r.s.members()
+	if healthy {
+		up := list[:0:0]
+		for _, m := range list {
+			if m.State == "UP" {
+				up = append(up, m)
+			}
+		}
+		list = up
 	}
-	return f
+	b := appendMembers(append(r.begin(), `{"servers":`...), list)
+	r.json(append(b, '}'))
+	return nil
 }
 
-// memoryUsed returns the share of the machine's memory in use, -1 where it cannot be read.
-func memoryUsed() float64 {
-	b, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return -1
-	}
-	var total, available float64
-	for line := range strings.Lines(string(b)) {
-		fmt.Sscanf(line, "MemTotal: %f", &total)
-		fmt.Sscanf(line, "MemAvailable: %f", &available)
-	}
-	if total == 0 {
-		return -1
-	}
-	return 1 - available/total
+// pushBase is what push/state counts from; reset moves it.
+type pushBase struct {
+	sync.Mutex
+	sent, failed int64
 }
 
-func (r *request) servers() error {
-	healthy, err := r.springBool("healthy", false)
-	if err != nil {
-		return err
+func (r *request) pushState() error {
+	detail, reset := r.springBool("detail", false), r.springBool("reset", false)
+	if r.err != nil {
+		return r.err
 	}
-	members := r.s.cfg.Node.Members()
-	b := []byte(`{"servers":[`)
-	n := 0
-	for _, m := range members {
-		if healthy && m.State != "UP" {
-			continue
-		}
-		if n++; n > 1 {
-			b = append(b, ',')
-		}
-		b = m.append(b)
+	st := r.s.cfg.Pushes()
+	base := &r.s.pushes
+	base.Lock()
+	total, failed := st.Sent-base.sent, st.Failed-base.failed
+	if reset {
+		base.sent, base.failed = st.Sent, st.Failed
 	}
-	r.json(append(b, "]}"...))
+	base.Unlock()
+	b := strconv.AppendInt(append(r.begin(), `{"succeed":`...), total-failed, 10)
+	b = strconv.AppendInt(append(b, `,"total":`...), total, 10)
+	b = append(b, `,"ratio":`...)
+	if total > 0 {
+		b = wire.AppendFloat(b, float64(total-failed)/float64(total))
+	} else {
+		b = append(b, '0')
+	}
+	if detail {
+		b = strconv.AppendInt(append(b, `,"detail":{"avgPushCost":`...), cost(st.AvgCost, st.Sent), 10)
+		b = strconv.AppendInt(append(b, `,"maxPushCost":`...), cost(st.MaxCost, st.Sent), 10)
+		b = append(b, '}')
+	}
+	b = strconv.AppendBool(append(b, `,"reset":`...), reset)
+	r.json(append(b, '}'))
 	return nil
 }

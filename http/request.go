@@ -2,114 +2,77 @@ package http
 
 import (
 	"strconv"
-	"strings"
-	"unicode/utf8"
+	"sync"
 
 	"github.com/valyala/fasthttp"
-
-	"nactor/naming"
 )
 
-// request is one request with Nacos's rules for its parameters: they come from the query
-// or a form body, the query wins, values are trimmed, blank means absent.
+const (
+	plainText = "text/plain;charset=UTF-8"
+	htmlText  = "text/html;charset=UTF-8"
+	jsonText  = "application/json;charset=UTF-8"
+)
+
+// request is one request: its parameters in Nacos's reading, and the forms of answer. It
+// is used again for another request once the handler has returned.
 type request struct {
 	*fasthttp.RequestCtx
-	s *Server
+	s    *Server
+	form *fasthttp.Args // parameters in the body; nil: none
+
+	// err is the first thing wrong with a parameter. Reading goes on after it and returns
+	// zero values, so that handlers check once, before they act.
+	err error
 }
 
-// raw returns a parameter as it came, and whether it is there.
-func (r *request) raw(name string) (string, bool, error) {
-	b := r.QueryArgs().Peek(name)
-	if b == nil && !r.IsGet() {
-		b = r.PostArgs().Peek(name)
-	}
-	if b == nil {
-		return "", false, nil
-	}
-	if !utf8.Valid(b) {
-		return "", false, naming.Invalid("parameter %s is not valid UTF-8", name)
-	}
-	for _, c := range b {
-		if c < 0x20 && c != '\t' && c != '\n' && c != '\r' {
-			return "", false, naming.Invalid("parameter %s holds control characters", name)
-		}
-	}
-	return string(b), true, nil
+var requests = sync.Pool{New: func() any { return &request{} }}
+
+func (s *Server) newRequest(ctx *fasthttp.RequestCtx) *request {
+	r := requests.Get().(*request)
+	r.RequestCtx, r.s = ctx, s
+	return r
 }
 
-// required returns a parameter that must be there (WebUtils.required).
-func (r *request) required(name string) (string, error) {
-	v, ok, err := r.raw(name)
-	if err == nil && (!ok || v == "") {
-		err = naming.Invalid("Param '%s' is required.", name)
+func (r *request) release() {
+	if r.form != nil && len(r.Request.Body()) <= keepBody {
+		fasthttp.ReleaseArgs(r.form)
 	}
-	return strings.TrimSpace(v), err
+	*r = request{}
+	requests.Put(r)
 }
 
-// spring returns a parameter that Spring requires; an empty one is fine for it.
-func (r *request) spring(name, kind string) (string, error) {
-	v, ok, err := r.raw(name)
-	if err == nil && !ok {
-		err = naming.Rejected("Required %s parameter '%s' is not present", kind, name)
+// keepBody is the size of an answer up to which a connection keeps the buffer for the next.
+const keepBody = 64 << 10
+
+// begin returns an empty buffer to render an answer into; json sends it.
+func (r *request) begin() []byte { return r.Response.SwapBody(nil)[:0] }
+
+// json answers 200 (unless another status is set) with the JSON in b.
+func (r *request) json(b []byte) {
+	r.Response.Header.SetContentType(jsonText)
+	if cap(b) > keepBody {
+		r.Response.SetBodyRaw(b)
+		return
 	}
-	return v, err
+	r.Response.SwapBody(b)
 }
 
-// optional returns a parameter or def when it is absent or blank (WebUtils.optional).
-func (r *request) optional(name, def string) (string, error) {
-	v, _, err := r.raw(name)
-	if v = strings.TrimSpace(v); v == "" {
-		v = def
+// text answers one of our own texts, such as "ok", typed as the client prefers.
+func (r *request) text(s string) {
+	if r.prefersHTML() {
+		r.SetContentType(htmlText)
+	} else {
+		r.SetContentType(plainText)
 	}
-	return v, err
+	r.SetBodyString(s)
 }
 
-// integer parses as Java's Integer.parseInt.
-func integer(v string) (int, error) {
-	n, err := strconv.ParseInt(v, 10, 32)
-	if err != nil {
-		return 0, naming.Invalid("For input string: %q", v)
+// agent returns what kind of client this is. Valid while the request is.
+func (r *request) agent() []byte {
+	if a := r.UserAgent(); len(a) > 0 {
+		return a
 	}
-	return int(n), nil
+	return r.Request.Header.Peek("Client-Version")
 }
 
-func (r *request) optionalInt(name string, def int) (int, error) {
-	v, err := r.optional(name, "")
-	if err != nil || v == "" {
-		return def, err
-	}
-	return integer(v)
-}
-
-// loose is Nacos's BooleanUtils.toBoolean.
-func loose(v string) bool {
-	switch strings.ToLower(v) {
-	case "y", "yes", "on", "true", "t":
-		return true
-	}
-	return false
-}
-
-// strict is Java's Boolean.parseBoolean.
-func strict(v string) bool { return strings.EqualFold(v, "true") }
-
-// springBool converts as Spring does.
-func springBool(v string, def bool) (bool, error) {
-	switch strings.ToLower(strings.TrimSpace(v)) {
-	case "":
-		return def, nil
-	case "true", "on", "yes", "1":
-		return true, nil
-	case "false", "off", "no", "0":
-		return false, nil
-	}
-	return false, naming.Rejected("Failed to convert value of type 'java.lang.String' to required type 'boolean'; nested exception is java.lang.IllegalArgumentException: Invalid boolean value [%s]", v)
-}
-
-func (r *request) springBool(name string, def bool) (bool, error) {
-	v, _, err := r.raw(name)
-	if err != nil {
-		return false, err
-	}
-	return springBool(v, def)
-}
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,89 +1,90 @@
 package http
 
-import (
-	"strconv"
+import "github.com/valyala/fasthttp"
 
-	"github.com/valyala/fasthttp"
-)
+// access says who may use a route. Nobody is turned away yet.
+type access uint8
 
-// Access says who may use a route once authentication is on.
-type Access uint8
-
-// The classes of access.
 const (
-	Public Access = iota
-	ClientRead
-	ClientWrite
-	Admin
+	public      access = iota // everyone, always
+	clientRead                // clients of the naming API: reads
+	clientWrite               // and writes
+	admin                     // operators
 )
 
-// Route is one endpoint, below /nacos.
-type Route struct {
-	Method, Path string
-	Access       Access
+func (a access) String() string {
+	return [...]string{"public", "client-read", "client-write", "admin"}[a]
+}
+
+// route is one method of one path below the context path. Each path is also served with a
+// slash at its end.
+type route struct {
+	method, path string
+	access       access
 	handle       func(*request) error
 }
 
-// Routes is everything that the front serves.
-var Routes []Route
+// routes returns everything that is served.
+func routes() []route {
+	const (
+		get, post, put   = fasthttp.MethodGet, fasthttp.MethodPost, fasthttp.MethodPut
+		patch, deleteAny = fasthttp.MethodPatch, fasthttp.MethodDelete
+	)
+	list := []route{
+		{post, "/v1/ns/instance", clientWrite, (*request).registerInstance},
+		{deleteAny, "/v1/ns/instance", clientWrite, (*request).deregisterInstance},
+		{put, "/v1/ns/instance", clientWrite, (*request).updateInstance},
+		{patch, "/v1/ns/instance", clientWrite, (*request).patchInstance},
+		{get, "/v1/ns/instance", clientRead, (*request).showInstance},
+		{get, "/v1/ns/instance/list", clientRead, (*request).listInstances},
+		{put, "/v1/ns/instance/beat", clientWrite, (*request).beat},
+		{put, "/v1/ns/instance/metadata/batch", clientWrite, (*request).putMetadata},
+		{deleteAny, "/v1/ns/instance/metadata/batch", clientWrite, (*request).removeMetadata},
+		{get, "/v1/ns/instance/statuses", clientRead, (*request).instanceStatuses},
 
-func init() {
-	const get, post, put, patch, del = fasthttp.MethodGet, fasthttp.MethodPost, fasthttp.MethodPut, fasthttp.MethodPatch, fasthttp.MethodDelete
-	Routes = []Route{
-		{post, "/v1/ns/instance", ClientWrite, (*request).registerInstance},
-		{del, "/v1/ns/instance", ClientWrite, (*request).deregisterInstance},
-		{put, "/v1/ns/instance", ClientWrite, (*request).updateInstance},
-		{patch, "/v1/ns/instance", ClientWrite, (*request).patchInstance},
-		{get, "/v1/ns/instance", ClientRead, (*request).instanceDetail},
-		{get, "/v1/ns/instance/list", ClientRead, (*request).listInstances},
-		{put, "/v1/ns/instance/beat", ClientWrite, (*request).beat},
-		{put, "/v1/ns/instance/metadata/batch", ClientWrite, (*request).putMetadata},
-		{del, "/v1/ns/instance/metadata/batch", ClientWrite, (*request).deleteMetadata},
-		{get, "/v1/ns/instance/statuses", ClientRead, (*request).statuses},
+		{post, "/v1/ns/service", clientWrite, (*request).createService},
+		{deleteAny, "/v1/ns/service", clientWrite, (*request).removeService},
+		{put, "/v1/ns/service", clientWrite, (*request).updateService},
+		{get, "/v1/ns/service", clientRead, (*request).showService},
+		{get, "/v1/ns/service/list", clientRead, (*request).listServices},
+		{get, "/v1/ns/service/names", clientRead, (*request).serviceNames},
+		{get, "/v1/ns/service/subscribers", clientRead, (*request).listSubscribers},
 
-		{post, "/v1/ns/service", ClientWrite, (*request).createService},
-		{del, "/v1/ns/service", ClientWrite, (*request).deleteService},
-		{put, "/v1/ns/service", ClientWrite, (*request).updateService},
-		{get, "/v1/ns/service", ClientRead, (*request).serviceDetail},
-		{get, "/v1/ns/service/list", ClientRead, (*request).listServices},
+		{get, "/v1/ns/catalog/service", clientRead, (*request).catalogService},
+		{get, "/v1/ns/catalog/services", clientRead, (*request).catalogServices},
+		{get, "/v1/ns/catalog/instances", clientRead, (*request).catalogInstances},
 
-		{get, "/v1/ns/operator/switches", Public, (*request).switches},
-		{put, "/v1/ns/operator/switches", Admin, (*request).setSwitch},
-		{get, "/v1/ns/operator/metrics", Public, (*request).operatorMetrics},
-		{get, "/v1/ns/operator/servers", Public, (*request).servers},
-		{get, "/v1/ns/ops/switches", Public, (*request).switches},
-		{put, "/v1/ns/ops/switches", Admin, (*request).setSwitch},
-		{get, "/v1/ns/ops/metrics", Public, (*request).operatorMetrics},
-		{get, "/v1/ns/ops/servers", Public, (*request).servers},
-
-		{get, "/v1/console/namespaces", Public, (*request).namespaces},
-		{post, "/v1/console/namespaces", Admin, (*request).createNamespace},
-		{put, "/v1/console/namespaces", Admin, (*request).updateNamespace},
-		{del, "/v1/console/namespaces", Admin, (*request).deleteNamespace},
-		{get, "/v1/console/health/liveness", Public, (*request).liveness},
-		{get, "/v1/console/health/readiness", Public, (*request).readiness},
-		{get, "/v1/console/server/state", Public, (*request).serverState},
-
-		{get, "/v1/core/cluster/nodes", Public, (*request).nodes},
-		{get, "/v1/core/cluster/self", Public, (*request).self},
-		{get, "/v1/core/ops/actors", Admin, (*request).actors},
-		{get, "/v1/core/ops/actors/detail", Admin, (*request).actorDetail},
-		{get, "/actuator/prometheus", Public, (*request).prometheus},
+		{put, "/v1/ns/cluster", clientWrite, (*request).updateCluster},
+		{put, "/v1/ns/health", clientWrite, (*request).setHealth},
+		{put, "/v1/ns/health/instance", clientWrite, (*request).setHealth},
+		{get, "/v1/ns/health/server", public, (*request).healthServer},
+		{get, "/v1/ns/health/checkers", public, (*request).healthCheckers},
 	}
-}
-
-// handler adapts a route: its error becomes Nacos's answer, its outcome a count.
-func (s *Server) handler(route Route) fasthttp.RequestHandler {
-	ok := s.requests.WithLabelValues(route.Method, route.Path, "200")
-	return func(ctx *fasthttp.RequestCtx) {
-		r := &request{ctx, s}
-		if err := route.handle(r); err != nil {
-			r.fail(err)
-		}
-		if code := ctx.Response.StatusCode(); code != fasthttp.StatusOK {
-			s.requests.WithLabelValues(route.Method, route.Path, strconv.Itoa(code)).Inc()
-			return
-		}
-		ok.Inc()
+	for _, operator := range []string{"/v1/ns/operator", "/v1/ns/ops"} {
+		list = append(list,
+			route{get, operator + "/switches", clientRead, (*request).showSwitches},
+			route{put, operator + "/switches", admin, (*request).setSwitch},
+			route{get, operator + "/metrics", public, (*request).operatorMetrics},
+			route{get, operator + "/servers", public, (*request).operatorServers},
+			route{get, operator + "/push/state", clientRead, (*request).pushState},
+		)
 	}
+	return append(list,
+		route{get, "/v1/console/namespaces", clientRead, (*request).listNamespaces},
+		route{post, "/v1/console/namespaces", admin, (*request).createNamespace},
+		route{put, "/v1/console/namespaces", admin, (*request).updateNamespace},
+		route{deleteAny, "/v1/console/namespaces", admin, (*request).removeNamespace},
+		route{get, "/v1/console/health/liveness", public, (*request).liveness},
+		route{get, "/v1/console/health/readiness", public, (*request).readiness},
+		route{get, "/v1/console/server/state", public, (*request).serverState},
+
+		route{get, "/v1/core/cluster/nodes", clientRead, (*request).clusterNodes},
+		route{get, "/v1/core/cluster/simple/nodes", clientRead, (*request).clusterSimpleNodes},
+		route{get, "/v1/core/cluster/self", clientRead, (*request).clusterSelf},
+		route{get, "/v1/core/cluster/health", public, (*request).clusterHealth},
+		route{get, "/v1/core/ops/actors", admin, (*request).listActors},
+		route{get, "/v1/core/ops/actors/detail", admin, (*request).actorDetail},
+
+		route{get, "/actuator/prometheus", public, (*request).prometheus},
+	)
 }

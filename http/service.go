@@ -1,170 +1,90 @@
 package http
 
 import (
-	"encoding/json"
-	"math"
 	"net/url"
 	"strconv"
 	"strings"
-
-	"github.com/valyala/fasthttp"
 
 	"nactor/naming"
 	"nactor/naming/wire"
 )
 
-// javaFloat parses as NumberUtils.toFloat does: what is no number is 0.
-func javaFloat(v string) float64 {
-	f, err := strconv.ParseFloat(strings.TrimSpace(v), 32)
-	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0
-	}
-	return f
-}
-
-// serviceMeta reads metadata and selector of a service.
-func (r *request) serviceMeta() (m naming.ServiceMeta, err error) {
-	if m.Metadata, err = r.metadata("metadata"); err != nil {
-		return m, err
-	}
-	raw, err := r.optional("selector", "")
-	if err != nil {
-		return m, err
-	}
-	m.Selector, err = parseSelector(raw)
-	return m, err
-}
-
-func parseSelector(raw string) (naming.Selector, error) {
-	if decoded, err := url.QueryUnescape(raw); err == nil {
-		raw = decoded
-	}
-	if raw == "" {
-		return naming.Selector{}, nil
-	}
-	var s struct{ Type, Expression string }
-	if err := json.Unmarshal([]byte(raw), &s); err != nil {
-		return naming.Selector{}, naming.Rejected("errCode: 101, errMsg: Nacos deserialize for class [com.fasterxml.jackson.databind.JsonNode] failed.  ;caused: %s", brief(err))
-	}
-	switch s.Type {
-	case "", "none":
-		return naming.Selector{Type: "none"}, nil
-	case "label":
-		return naming.Selector{Type: "label", Expression: s.Expression}, checkLabels(s.Expression)
-	case "unknown":
-		return naming.Selector{}, naming.Rejected("not match any type of selector!")
-	}
-	return naming.Selector{}, naming.Invalid("No enum constant com.alibaba.nacos.api.selector.SelectorType.%s", s.Type)
-}
-
-// checkLabels checks "CONSUMER.label.A = PROVIDER.label.A & …".
-func checkLabels(expression string) error {
-	for term := range strings.SplitSeq(expression, "&") {
-		left, right, ok := strings.Cut(term, "=")
-		c, okC := strings.CutPrefix(strings.TrimSpace(left), "CONSUMER.label.")
-		p, okP := strings.CutPrefix(strings.TrimSpace(right), "PROVIDER.label.")
-		if !ok || !okC || !okP || c != p || c == "" {
-			return naming.Rejected("parse expression failed!")
-		}
-	}
-	return nil
-}
-
-// springService is the service of requests whose serviceName Spring requires.
-func (r *request) springService() (naming.Key, error) {
-	v, err := r.spring("serviceName", "String")
-	if err != nil {
-		return naming.Key{}, err
-	}
-	if strings.TrimSpace(v) == "" {
-		return naming.Key{}, naming.Invalid("Param 'serviceName' is required.")
-	}
-	return r.key()
-}
-
 func (r *request) createService() error {
-	key, err := r.springService()
-	if err != nil {
-		return err
+	key := r.springKey()
+	var threshold float64
+	if s := r.springOr("protectThreshold", "0"); r.err == nil {
+		f, err := parseDouble(strings.TrimSpace(s))
+		if err != nil {
+			r.fault(naming.Rejected("Failed to convert value of type 'java.lang.String' to required type 'float'; nested exception is java.lang.NumberFormatException: %s;caused: %s", err, err))
+		}
+		threshold = f
 	}
-	meta, err := r.serviceMeta()
-	if err != nil {
-		return err
+	meta := naming.ServiceMeta{ProtectThreshold: clampThreshold(threshold), Metadata: r.metadata(), Selector: r.selector()}
+	if r.err != nil {
+		return r.err
 	}
-	threshold, err := r.optional("protectThreshold", "0")
-	if err != nil {
-		return err
-	}
-	f, err := strconv.ParseFloat(threshold, 32)
-	if err != nil || math.IsNaN(f) {
-		return naming.Rejected("Failed to convert value of type 'java.lang.String' to required type 'float'; nested exception is java.lang.NumberFormatException: For input string: %q;caused: For input string: %q", threshold, threshold)
-	}
-	meta.ProtectThreshold = f
-	if _, err := r.do(key, naming.CreateService{Meta: meta}); err != nil {
-		return err
-	}
-	r.text(fasthttp.StatusOK, "ok")
-	return nil
+	return r.doOK(key, naming.CreateService{Meta: meta})
 }
 
-func (r *request) deleteService() error {
-	key, err := r.springService()
-	if err != nil {
-		return err
+func (r *request) removeService() error {
+	key := r.springKey()
+	if r.err != nil {
+		return r.err
 	}
-	if _, err := r.do(key, naming.RemoveService{}); err != nil {
-		return err
-	}
-	r.text(fasthttp.StatusOK, "ok")
-	return nil
+	return r.doOK(key, naming.RemoveService{})
 }
 
 func (r *request) updateService() error {
-	key, err := r.key()
-	if err != nil {
-		return err
+	key := r.key()
+	threshold, _ := parseDouble(string(r.required("protectThreshold"))) // what is no number is 0
+	meta := naming.ServiceMeta{ProtectThreshold: clampThreshold(threshold), Metadata: r.metadata(), Selector: r.selector()}
+	if r.err != nil {
+		return r.err
 	}
-	threshold, err := r.required("protectThreshold")
-	if err != nil {
-		return err
-	}
-	meta, err := r.serviceMeta()
-	if err != nil {
-		return err
-	}
-	meta.ProtectThreshold = javaFloat(threshold)
-	if _, err := r.do(key, naming.UpdateService{Meta: meta}); err != nil {
-		return err
-	}
-	r.text(fasthttp.StatusOK, "ok")
-	return nil
+	return r.doOK(key, naming.UpdateService{Meta: meta})
 }
 
-func (r *request) serviceDetail() error {
-	key, err := r.springService()
-	if err != nil {
-		return err
+// clampThreshold makes a number of what may be none; outside 0 to 1 it means what the
+// nearer end means.
+func clampThreshold(f float64) float64 {
+	if !(f > 0) {
+		return 0
 	}
-	r.json(wire.AppendService(nil, key, r.s.cfg.Reader.View(key)))
+	return min(f, 1)
+}
+
+// selector reads the selector, which clients escape twice.
+func (r *request) selector() naming.Selector {
+	s := r.textOf("selector")
+	if s == "" || r.err != nil {
+		return naming.Selector{Type: "none"}
+	}
+	if un, err := url.QueryUnescape(s); err == nil {
+		s = un
+	}
+	sel, err := wire.ParseSelector(s)
+	r.faultIf(err)
+	if r.err == nil {
+		r.faultIf(checkName("selector", []byte(sel.Expression)))
+	}
+	return sel
+}
+
+func (r *request) showService() error {
+	key := r.springKey()
+	if r.err != nil {
+		return r.err
+	}
+	r.json(wire.AppendService(r.begin(), key, r.s.cfg.Reader.View(key)))
 	return nil
 }
 
 func (r *request) listServices() error {
-	pageNo, err := r.required("pageNo")
-	if err != nil {
-		return err
-	}
-	pageSize, err := r.required("pageSize")
-	if err != nil {
-		return err
-	}
-	ns, err := r.optional("namespaceId", naming.DefaultNamespace)
-	if err != nil {
-		return err
-	}
-	group, err := r.optional("groupName", naming.DefaultGroup)
-	if err != nil {
-		return err
+	no, size := r.requiredLenient("pageNo"), r.requiredLenient("pageSize")
+	ns := r.name("namespaceId", naming.DefaultNamespace)
+	group := r.name("groupName", naming.DefaultGroup)
+	if r.err != nil {
+		return r.err
 	}
 	var names []string
 	for _, k := range r.s.cfg.Reader.Services(ns) {
@@ -172,34 +92,75 @@ func (r *request) listServices() error {
 			names = append(names, k.Name)
 		}
 	}
-	page := paged(names, javaInt(pageNo), javaInt(pageSize))
-	b := []byte(`{"doms":[`)
-	for i, n := range page {
+	r.json(wire.AppendServiceList(r.begin(), pageOf(names, no, size), len(names)))
+	return nil
+}
+
+// pageOf returns page no (from 1) of list.
+func pageOf[T any](list []T, no, size int) []T {
+	size = min(max(size, 0), len(list))
+	if no < 1 {
+		no = 1
+	}
+	if size == 0 || no-1 > len(list)/size {
+		return nil
+	}
+	begin := (no - 1) * size
+	return list[min(begin, len(list)):min(begin+size, len(list))]
+}
+
+func (r *request) serviceNames() error {
+	ns, expr := strings.TrimSpace(r.springOr("namespaceId", "")), r.springOr("expr", "")
+	r.springBool("responsibleOnly", false)
+	match := r.pattern("expr", expr)
+	if r.err != nil {
+		return r.err
+	}
+	namespaces := []string{ns}
+	if ns == "" {
+		namespaces = r.s.cfg.Reader.Namespaces()
+	}
+	b := append(r.begin(), `{"services":{`...)
+	count := 0
+	for i, ns := range namespaces {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = wire.AppendString(b, n)
+		b = append(wire.AppendString(b, ns), `:[`...)
+		first := true
+		for _, k := range r.s.cfg.Reader.Services(ns) {
+			if !match(k.Grouped()) {
+				continue
+			}
+			if !first {
+				b = append(b, ',')
+			}
+			first = false
+			b = wire.AppendString(b, k.Grouped())
+			count++
+		}
+		b = append(b, ']')
 	}
-	b = strconv.AppendInt(append(b, `],"count":`...), int64(len(names)), 10)
+	b = strconv.AppendInt(append(b, `},"count":`...), int64(count), 10)
 	r.json(append(b, '}'))
 	return nil
 }
 
-// javaInt parses as NumberUtils.toInt does: what is no number is 0.
-func javaInt(v string) int {
-	n, err := strconv.ParseInt(v, 10, 32)
-	if err != nil {
-		return 0
+// pattern returns a filter of grouped names: they must contain the pieces of expr in this
+// order. Nacos takes expr for a regular expression; of those only ".*", or "*", is left.
+func (r *request) pattern(param, expr string) func(string) bool {
+	if len(expr) > maxName {
+		r.fault(naming.Invalid("parameter %s is longer than %d bytes", param, maxName))
 	}
-	return int(n)
-}
-
-// maxPage bounds a page, whatever is asked.
-const maxPage = 1000
-
-// paged returns page no (from 1) of all; a page before the first is the first.
-func paged[T any](all []T, no, size int) []T {
-	size = min(max(size, 0), maxPage)
-	begin := min(max(no-1, 0)*size, len(all))
-	return all[begin:min(begin+size, len(all))]
+	pieces := strings.Split(strings.ReplaceAll(expr, ".*", "*"), "*")
+	return func(s string) bool {
+		for _, p := range pieces {
+			i := strings.Index(s, p)
+			if i < 0 {
+				return false
+			}
+			s = s[i+len(p):]
+		}
+		return true
+	}
 }

@@ -1,0 +1,85 @@
+package http
+
+import (
+	"nactor/naming"
+	"nactor/naming/wire"
+)
+
+// The catalog is what the console shows.
+
+func (r *request) catalogService() error {
+	key := r.springKey()
+	if r.err != nil {
+		return r.err
+	}
+	v := r.s.cfg.Reader.View(key)
+	if v == nil {
+		return naming.NotFound("service %s is not found!", key.Grouped())
+	}
+	r.json(wire.AppendCatalogService(r.begin(), v))
+	return nil
+}
+
+func (r *request) catalogInstances() error {
+	key := r.springKey()
+	cluster := r.spring("clusterName")
+	no, size := r.springInt("pageNo"), r.springInt("pageSize")
+	if r.err != nil {
+		return r.err
+	}
+	if err := checkName("clusterName", []byte(cluster)); err != nil {
+		return err
+	}
+	v := r.s.cfg.Reader.View(key)
+	if v == nil {
+		return naming.NotFound("service %s is not found!", key.Grouped())
+	}
+	var list []*naming.Instance
+	for _, in := range v.Instances {
+		if in.Cluster == cluster {
+			list = append(list, in)
+		}
+	}
+	if len(list) == 0 {
+		return naming.NotFound("cluster %s is not found!", cluster)
+	}
+	r.json(wire.AppendCatalogInstances(r.begin(), key, pageOf(list, no, size), len(list)))
+	return nil
+}
+
+func (r *request) catalogServices() error {
+	ns := r.springOr("namespaceId", naming.DefaultNamespace)
+	details := r.springBool("withInstances", false)
+	occupied := r.springBool("hasIpCount", false)
+	no, size := r.springPrimitive("pageNo"), r.springPrimitive("pageSize")
+	match := r.pattern("serviceNameParam", r.springOr("groupNameParam", "")+"*@@*"+r.springOr("serviceNameParam", ""))
+	if r.err != nil {
+		return r.err
+	}
+	var list []*naming.View
+	for _, k := range r.s.cfg.Reader.Services(ns) {
+		if !match(k.Grouped()) {
+			continue
+		}
+		if v := r.s.cfg.Reader.View(k); v != nil && (!occupied || len(v.Instances) > 0) {
+			list = append(list, v)
+		}
+	}
+	page := pageOf(list, no, min(size, maxPageSize))
+	if details {
+		r.json(wire.AppendCatalogDetails(r.begin(), page))
+	} else {
+		r.json(wire.AppendCatalogServices(r.begin(), page, len(list)))
+	}
+	return nil
+}
+
+// springPrimitive returns a number that Nacos declares as optional and yet cannot do
+// without.
+func (r *request) springPrimitive(param string) int {
+	if len(r.raw(param)) == 0 {
+		r.fault(naming.Rejected("Optional int parameter '%s' is present but cannot be translated into a null value due to being declared as a primitive type. Consider declaring it as object wrapper for the corresponding primitive type.", param))
+		return 0
+	}
+	return r.springInt(param)
+}

@@ -1,0 +1,76 @@
+package http
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"nactor/naming"
+)
+
+// Config is what the front needs of its node. The fields up to Members must be set.
+type Config struct {
+	Registry      naming.Registry
+	Reader        naming.Reader
+	Subscriptions naming.Subscriptions
+	Settings      naming.Settings
+	Members       Members
+
+	Inspector Inspector        // nil: there is nothing to inspect
+	Pushes    func() PushStats // nil: nothing is pushed
+
+	Version    string // of Nacos, as clients are told; "": 2.0.3
+	Standalone bool
+	Logger     *slog.Logger         // nil: slog's default
+	Metrics    *prometheus.Registry // served at /actuator/prometheus; nil: one of its own
+
+	Limits       Limits
+	ReadTimeout  time.Duration // for a whole request; 0: 5 s
+	WriteTimeout time.Duration // for an answer; 0: 10 s
+	IdleTimeout  time.Duration // between requests; 0: 60 s
+
+	// PushAllowed decides whether a client that connects from peer may have pushes sent to
+	// clientIP. nil: [DefaultPushAllowed] with TrustedCIDRs.
+	PushAllowed  func(clientIP, peer netip.Addr) bool
+	TrustedCIDRs []netip.Prefix
+}
+
+func (c Config) withDefaults() Config {
+	if c.Version == "" {
+		c.Version = "2.0.3"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.Pushes == nil {
+		c.Pushes = func() PushStats { return PushStats{} }
+	}
+	if c.PushAllowed == nil {
+		c.PushAllowed = DefaultPushAllowed(c.TrustedCIDRs)
+	}
+	c.Limits = c.Limits.withDefaults()
+	c.ReadTimeout = or(c.ReadTimeout, 5*time.Second)
+	c.WriteTimeout = or(c.WriteTimeout, 10*time.Second)
+	c.IdleTimeout = or(c.IdleTimeout, 60*time.Second)
+	return c
+}
+
+// or returns v, or def when v is zero.
+func or[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// PushStats are counters of UDP pushes since the start.
+type PushStats struct {
+	Sent, Failed     int64         // pushes; a repeated packet is one push
+	AvgCost, MaxCost time.Duration // from sending to acknowledgement
+}

@@ -1,0 +1,418 @@
+package http
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttputil"
+	"go.uber.org/goleak"
+
+	"nactor/naming"
+	v2 "nactor/naming/v2"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// A clock for the Date header, one a process.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		// Sleeps 10 s at a time and ends when it wakes up after its server has stopped.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+	)
+}
+
+// registry is a whole node in a map: the 2.0 structure under one lock. It notes every
+// command.
+type registry struct {
+	mu       sync.Mutex
+	services map[naming.Key]*v2.Service
+	views    map[naming.Key]*naming.View
+	subs     map[naming.Key][]naming.Subscriber
+	commands []string
+	revision uint64
+	fail     error
+	panics   bool
+	block    chan struct{} // Do waits until it is closed
+
+	switches   *naming.Switches
+	set        []string
+	namespaces []naming.Namespace
+	status     Status
+	actors     []ActorDetail
+}
+
+func newRegistry() *registry {
+	return &registry{
+		services: map[naming.Key]*v2.Service{}, views: map[naming.Key]*naming.View{}, subs: map[naming.Key][]naming.Subscriber{},
+		switches: naming.DefaultSwitches(), status: Status{State: "UP"},
+	}
+}
+
+func (f *registry) Do(ctx context.Context, key naming.Key, cmd naming.Command) (naming.Result, error) {
+	if _, ok := ctx.(*fasthttp.RequestCtx); ok {
+		panic("a RequestCtx left the front")
+	}
+	if f.block != nil {
+		<-f.block
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.commands = append(f.commands, describe(key, cmd))
+	if f.panics {
+		panic("registry on fire")
+	}
+	if f.fail != nil {
+		return naming.Result{}, f.fail
+	}
+	s := f.services[key]
+	if s == nil {
+		s = v2.New(key)
+	}
+	rules := naming.DefaultRules()
+	e := s.Step(naming.Env{Now: 1, Rules: &rules}, cmd)
+	if e.Err != nil {
+		return naming.Result{}, e.Err
+	}
+	f.revision++
+	if e.Empty {
+		delete(f.services, key)
+		delete(f.views, key)
+	} else {
+		f.services[key] = s
+		f.views[key] = s.View(naming.Revision{Counter: f.revision})
+	}
+	return e.Result, nil
+}
+
+// describe prints a command with all it points to.
+func describe(key naming.Key, cmd naming.Command) string {
+	inst := func(in *naming.Instance) string {
+		if in == nil {
+			return "nil"
+		}
+		return fmt.Sprintf("{%s %d %s weight=%g enabled=%t healthy=%t ephemeral=%t %v}", in.IP, in.Port, in.Cluster, in.Weight, in.Enabled, in.Healthy, in.Ephemeral, in.Metadata)
+	}
+	switch c := cmd.(type) {
+	case naming.Register:
+		return fmt.Sprintf("%v Register %s", key, inst(c.Instance))
+	case naming.Beat:
+		return fmt.Sprintf("%v Beat %v %s", key, c.Addr, inst(c.Instance))
+	case naming.Patch:
+		s := fmt.Sprintf("%v Patch %v", key, c.Addr)
+		if c.Weight != nil {
+			s += fmt.Sprintf(" weight=%g", *c.Weight)
+		}
+		if c.Enabled != nil {
+			s += fmt.Sprintf(" enabled=%t", *c.Enabled)
+		}
+		if c.Metadata != nil {
+			s += fmt.Sprintf(" metadata=%v", *c.Metadata)
+		}
+		return s
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%v %T %+v", key, cmd, cmd), "")
+}
+
+func (f *registry) seen() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := f.commands
+	f.commands = nil
+	return out
+}
+
+func (f *registry) View(key naming.Key) *naming.View {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.views[key]
+}
+
+func (f *registry) Services(ns string) []naming.Key {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []naming.Key
+	for k := range f.views {
+		if k.Namespace == ns {
+			out = append(out, k)
+		}
+	}
+	slices.SortFunc(out, naming.Key.Compare)
+	return out
+}
+
+func (f *registry) Namespaces() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []string
+	for k := range f.views {
+		if !slices.Contains(out, k.Namespace) {
+			out = append(out, k.Namespace)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (f *registry) Counts() naming.Counts {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := naming.Counts{Services: len(f.views)}
+	for _, v := range f.views {
+		n.Instances += len(v.Instances)
+	}
+	for _, s := range f.subs {
+		n.Subscribers += len(s)
+	}
+	return n
+}
+
+func (f *registry) Subscribe(key naming.Key, s naming.Subscriber) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.subs[key] = append(f.subs[key], s)
+}
+
+func (f *registry) Subscribers(key naming.Key) []naming.Subscriber {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.subs[key])
+}
+
+// settings are the registry seen as naming.Settings, which has a Namespaces of its own.
+type settings struct{ f *registry }
+
+func (s settings) Switches() *naming.Switches {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	return s.f.switches
+}
+
+func (s settings) SetSwitch(_ context.Context, entry, value string, debug bool) error {
+	if value == "bad" {
+		return naming.Invalid("malformed factor")
+	}
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	s.f.set = append(s.f.set, fmt.Sprintf("%s=%s %t", entry, value, debug))
+	return nil
+}
+
+func (s settings) Namespaces() []naming.Namespace {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	return slices.Clone(s.f.namespaces)
+}
+
+func (s settings) CreateNamespace(_ context.Context, ns naming.Namespace) (bool, error) {
+	if _, taken := findNamespace(s.Namespaces(), ns.ID); taken {
+		return false, nil
+	}
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	s.f.namespaces = append(s.f.namespaces, ns)
+	return true, nil
+}
+
+func (s settings) UpdateNamespace(_ context.Context, ns naming.Namespace) error {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	for i := range s.f.namespaces {
+		if s.f.namespaces[i].ID == ns.ID {
+			s.f.namespaces[i] = ns
+		}
+	}
+	return nil
+}
+
+func (s settings) RemoveNamespace(_ context.Context, id string) error {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	s.f.namespaces = slices.DeleteFunc(s.f.namespaces, func(ns naming.Namespace) bool { return ns.ID == id })
+	return nil
+}
+
+// node is the registry seen as Members and Inspector.
+type node struct{ f *registry }
+
+func (n node) Self() Member {
+	ready := true
+	return Member{IP: "10.0.0.1", Port: 8848, State: "UP", Version: "2.0.3", RaftPort: 7848, LastRefresh: time.UnixMilli(1617892880057), ReadyToUpgrade: &ready,
+		RaftGroups: []RaftGroup{{Name: "naming_persistent_service", Leader: "10.0.0.1:7848", Members: []string{"10.0.0.1:7848"}, Term: 1}}}
+}
+
+func (n node) Members() []Member {
+	return []Member{n.Self(), {IP: "10.0.0.2", Port: 8848, State: "DOWN", RaftPort: 7848, FailedAccesses: 4, Version: "1.4.2"}}
+}
+
+func (n node) Status() Status {
+	n.f.mu.Lock()
+	defer n.f.mu.Unlock()
+	return n.f.status
+}
+
+func (n node) Actors(_ context.Context, q ActorQuery) ([]Actor, int, error) {
+	var out []Actor
+	for _, a := range n.f.actors {
+		if (q.Kind == "" || q.Kind == a.Kind) && (q.Node == "" || q.Node == a.Node) && strings.Contains(a.Identity, q.Name) {
+			out = append(out, a.Actor)
+		}
+	}
+	return pageOf(out, q.Page, q.Size), len(out), nil
+}
+
+func (n node) Actor(ctx context.Context, identity string) (ActorDetail, error) {
+	for _, a := range n.f.actors {
+		if a.Identity != identity {
+			continue
+		}
+		if a.Mode == "hung" {
+			<-ctx.Done()
+			return ActorDetail{}, naming.Unavailable("service %s did not answer in time", identity)
+		}
+		return a, nil
+	}
+	return ActorDetail{}, naming.NotFound("service %s is not active", identity)
+}
+
+// rig is a server with a client beside it.
+type rig struct {
+	t testing.TB
+	*registry
+	server *Server
+	ln     *fasthttputil.InmemoryListener
+	logs   *logs
+	served chan error
+}
+
+// logs keeps what was logged.
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func start(t testing.TB, change ...func(*Config)) *rig {
+	t.Helper()
+	r := &rig{t: t, registry: newRegistry(), ln: fasthttputil.NewInmemoryListener(), logs: &logs{}, served: make(chan error, 1)}
+	cfg := Config{
+		Registry: r.registry, Reader: r.registry, Subscriptions: r.registry, Settings: settings{r.registry},
+		Members: node{r.registry}, Inspector: node{r.registry}, Pushes: func() PushStats { return PushStats{Sent: 7, Failed: 2, AvgCost: 3e6, MaxCost: 9e6} },
+		Logger:      slog.New(slog.NewTextHandler(r.logs, nil)),
+		PushAllowed: func(_, _ netip.Addr) bool { return true },
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	r.server = New(cfg)
+	go func() { r.served <- r.server.Serve(r.ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := r.server.Shutdown(ctx); err != nil && !strings.Contains(err.Error(), "cut off") {
+			t.Errorf("shut down: %v", err)
+		}
+		if err := <-r.served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return r
+}
+
+// answer is what came back.
+type answer struct {
+	code int
+	ct   string
+	body string
+	head *fasthttp.ResponseHeader
+}
+
+func (a answer) String() string { return fmt.Sprintf("%d %s", a.code, a.body) }
+
+// send sends a request; header lines are "Name: value".
+func (r *rig) send(method, path, body string, headers ...string) answer {
+	r.t.Helper()
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	req.Header.SetMethod(method)
+	req.Header.DisableNormalizing()
+	req.SetRequestURI("http://node" + contextPath + path)
+	req.URI().DisablePathNormalizing = true
+	if body != "" {
+		req.Header.SetContentType("application/x-www-form-urlencoded;charset=UTF-8")
+		req.SetBodyString(body)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	if err := r.do(req, resp); err != nil {
+		r.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return answer{resp.StatusCode(), string(resp.Header.ContentType()), string(resp.Body()), &resp.Header}
+}
+
+// do sends one request over a connection of its own.
+func (r *rig) do(req *fasthttp.Request, resp *fasthttp.Response) error {
+	c, err := r.ln.Dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	bw := bufio.NewWriter(c)
+	if err := req.Write(bw); err != nil {
+		return err
+	}
+	if err := bw.Flush(); err != nil {
+		return err
+	}
+	resp.SkipBody = req.Header.IsHead()
+	return resp.Read(bufio.NewReader(c))
+}
+
+// raw sends bytes and returns what comes back until the connection ends or falls silent.
+func (r *rig) raw(b string) string {
+	r.t.Helper()
+	c, err := r.ln.Dial()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer c.Close()
+	go c.Write([]byte(b))
+	var out strings.Builder
+	br := bufio.NewReader(c)
+	for {
+		resp := fasthttp.AcquireResponse()
+		c.SetReadDeadline(time.Now().Add(3 * time.Second))
+		if err := resp.Read(br); err != nil {
+			return out.String()
+		}
+		fmt.Fprintf(&out, "%d %s\n", resp.StatusCode(), resp.Body())
+		if resp.ConnectionClose() {
+			return out.String()
+		}
+		if br.Buffered() == 0 {
+			return out.String()
+		}
+	}
+}
