@@ -73,7 +73,7 @@ func (t *step) write(r *record, in naming.Instance) {
 		return
 	}
 	r.inst = &in
-	t.wakeFor(r.inst, t.now)
+	t.wakeFor(r.inst, r.clock.Last)
 	t.save(r.inst)
 	t.changed(naming.InstanceMetadataChanged, r.inst)
 	t.overwritten(r.inst.Addr())

@@ -107,7 +107,7 @@ func (t *step) lay(addr naming.Addr, o naming.Overlay) {
 		shown := *o.Cover(p.inst.Base())
 		shown.Healthy = p.inst.Healthy
 		p.inst = &shown
-		t.wakeFor(p.inst, t.now)
+		t.wakeFor(p.inst, p.clock.Last)
 		t.changed(naming.InstanceMetadataChanged, p.inst)
 	}
 }
