@@ -33,6 +33,7 @@ type service struct {
 	timer *time.Timer
 	alarm naming.Instant // when timer fires; valid while armed
 	armed bool
+	rang  naming.Instant // when it last did
 
 	handled  uint64
 	lastBeat naming.Instant
@@ -56,6 +57,9 @@ type (
 
 var ringing = &ring{}
 
+// ringPause lets time-outs that fall close together be one pass over the instances.
+const ringPause = 200 * time.Millisecond
+
 // maxBatch bounds how many commands are shown at once, and so how long the first of them
 // waits for the last.
 const maxBatch = 256
@@ -69,7 +73,7 @@ func (s *service) Receive(ctx actor.Context) {
 		s.handled++
 		s.take(m)
 	case *ring:
-		s.armed = false
+		s.armed, s.rang = false, s.Clock.Now()
 		if s.handle.batch == nil {
 			s.step(nil, naming.Tick{})
 		}
@@ -259,6 +263,9 @@ func (s *service) arm() {
 	deadline, waits := s.state.Deadline()
 	if !waits || s.handle.batch != nil || s.armed && s.alarm <= deadline {
 		return
+	}
+	if s.rang != 0 {
+		deadline = max(deadline, s.rang.Add(ringPause))
 	}
 	after := max(0, deadline.Since(s.Clock.Now()))
 	s.alarm, s.armed = deadline, true
