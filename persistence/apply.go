@@ -9,30 +9,80 @@ import (
 	"nactor/naming"
 )
 
-// ledger keeps count and sum of a transaction's records.
+// change is one change of the database, ready to be applied.
+type change struct {
+	bucket, key []byte
+	payload     []byte // nil: delete
+}
+
+// size is about what a change costs on the disk: the page it is in, the pages above.
+func (c change) size() int64 { return int64(2*4096 + len(c.key) + len(c.payload)) }
+
+// plan turns records into changes. It refuses what could not be written or read back, so
+// that applying a change can fail for the disk's reasons only. Errors: kind
+// [naming.KindInvalid].
+func plan(batch []naming.Record) ([]change, error) {
+	out := make([]change, 0, len(batch))
+	for _, r := range batch {
+		bucket, key, err := locate(r)
+		if err != nil {
+			return nil, err
+		}
+		c := change{bucket: bucket, key: key}
+		if !r.Delete {
+			if c.payload, err = encode(r); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// apply carries out changes within a transaction. It depends on nothing but its
+// arguments, so that a replicated log can apply the same changes on each node.
+func apply(tx *bbolt.Tx, changes []change) error {
+	l, err := openLedger(tx)
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if c.payload == nil {
+			err = l.delete(c.bucket, c.key)
+		} else {
+			err = l.put(c.bucket, c.key, c.payload)
+		}
+		if err != nil {
+			return fmt.Errorf("write %s/%q: %w", c.bucket, c.key, err)
+		}
+	}
+	return l.close()
+}
+
+// ledger keeps the books of a transaction: how many records there are, and what their
+// hashes add up to.
 type ledger struct {
 	tx         *bbolt.Tx
 	count, sum uint64
 }
 
-func openLedger(tx *bbolt.Tx) *ledger {
-	m := tx.Bucket(bucketMeta)
-	return &ledger{tx, number(m.Get(keyCount)), number(m.Get(keySum))}
+func openLedger(tx *bbolt.Tx) (*ledger, error) {
+	count, err := metaNumber(tx, keyCount)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := metaNumber(tx, keySum)
+	if err != nil {
+		return nil, err
+	}
+	return &ledger{tx, count, sum}, nil
 }
 
 func (l *ledger) close() error {
-	m := l.tx.Bucket(bucketMeta)
-	if err := m.Put(keyCount, binary.BigEndian.AppendUint64(nil, l.count)); err != nil {
+	if err := putMeta(l.tx, keyCount, binary.BigEndian.AppendUint64(nil, l.count)); err != nil {
 		return err
 	}
-	return m.Put(keySum, binary.BigEndian.AppendUint64(nil, l.sum))
-}
-
-func number(b []byte) uint64 {
-	if len(b) != 8 {
-		return 0
-	}
-	return binary.BigEndian.Uint64(b)
+	return putMeta(l.tx, keySum, binary.BigEndian.AppendUint64(nil, l.sum))
 }
 
 // forget takes what is held under key out of the books.
@@ -56,46 +106,25 @@ func (l *ledger) delete(bucket, key []byte) error {
 	return l.tx.Bucket(bucket).Delete(key)
 }
 
-// change is one change of the database, ready to be applied.
-type change struct {
-	bucket, key []byte
-	payload     []byte // nil: delete
+func putMeta(tx *bbolt.Tx, key, payload []byte) error {
+	if err := tx.Bucket(bucketMeta).Put(key, seal(bucketMeta, key, payload)); err != nil {
+		return fmt.Errorf("write %s/%s: %w", bucketMeta, key, err)
+	}
+	return nil
 }
 
-// plan turns records into changes. It does all that can fail for reasons of its own, so
-// that what remains can fail for the disk's only.
-func plan(batch []naming.Record) ([]change, error) {
-	out := make([]change, 0, len(batch))
-	for _, r := range batch {
-		bucket, key, err := locate(r)
-		if err != nil {
-			return nil, err
-		}
-		c := change{bucket: bucket, key: key}
-		if !r.Delete {
-			if c.payload, err = encode(r); err != nil {
-				return nil, err
-			}
-		}
-		out = append(out, c)
+func metaNumber(tx *bbolt.Tx, key []byte) (uint64, error) {
+	payload, err := unseal(bucketMeta, key, tx.Bucket(bucketMeta).Get(key))
+	if err != nil {
+		return 0, err
 	}
-	return out, nil
+	return number(key, payload)
 }
 
-// apply carries out changes within a transaction. It depends on nothing but its
-// arguments, so that a replicated log can apply the same changes on each node.
-func apply(tx *bbolt.Tx, changes []change) error {
-	l := openLedger(tx)
-	for _, c := range changes {
-		var err error
-		if c.payload == nil {
-			err = l.delete(c.bucket, c.key)
-		} else {
-			err = l.put(c.bucket, c.key, c.payload)
-		}
-		if err != nil {
-			return fmt.Errorf("write %s/%q: %w", c.bucket, c.key, err)
-		}
+// number reads a number of the meta bucket.
+func number(key, payload []byte) (uint64, error) {
+	if len(payload) != 8 {
+		return 0, damaged("%s/%s is %d bytes long instead of 8", bucketMeta, key, len(payload))
 	}
-	return l.close()
+	return binary.BigEndian.Uint64(payload), nil
 }

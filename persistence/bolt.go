@@ -1,23 +1,17 @@
 package persistence
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
-	"golang.org/x/sys/unix"
-
-	"nactor/naming"
 )
 
 // Options configure a [Bolt].
@@ -26,7 +20,8 @@ type Options struct {
 	Logger  *slog.Logger // naming-raft.log
 	MinFree int64        // bytes of free space below which writes are refused; 0: 16 MiB
 	// Fatal is called once when a write or fsync has failed: the process must end, since
-	// what the kernel holds can no longer be trusted.
+	// what the kernel holds can no longer be trusted. It runs on the committer's goroutine,
+	// after everybody who waited was told: it must not block and not call Close.
 	Fatal func(error)
 
 	// OpenFile and FreeSpace replace the operating system's in tests.
@@ -34,27 +29,11 @@ type Options struct {
 	FreeSpace func(dir string) (int64, error)
 }
 
-// Bolt is a [Store] in one bbolt file. Writes that wait together share one transaction
-// and one fsync. Safe for concurrent use.
-type Bolt struct {
-	opt  Options
-	db   *bbolt.DB
-	id   *identity
-	jobs chan job
-	wg   sync.WaitGroup
+const defaultMinFree = 16 << 20
 
-	mu     sync.RWMutex // guards closed against a Commit that is sending
-	closed bool
-	failed error // set by the committer, which alone reads it
-}
-
-var _ Store = (*Bolt)(nil)
-
-// Open opens the store in o.Dir, or makes one in a directory that has none. It refuses
-// with [ErrLocked], [ErrCorrupt], [ErrNewer] or [ErrLost] and changes nothing then.
-func Open(o Options) (*Bolt, error) {
+func (o *Options) setDefaults() {
 	if o.MinFree == 0 {
-		o.MinFree = 16 << 20
+		o.MinFree = defaultMinFree
 	}
 	if o.Fatal == nil {
 		o.Fatal = func(error) {}
@@ -65,151 +44,111 @@ func Open(o Options) (*Bolt, error) {
 	if o.FreeSpace == nil {
 		o.FreeSpace = freeSpace
 	}
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+}
+
+// Bolt is a [Store] in one bbolt file. Writes that wait together share one transaction
+// and one fsync. Safe for concurrent use.
+type Bolt struct {
+	opt  Options
+	path string
+	db   *bbolt.DB
+	dir  *os.File // locked as long as the store is open
+	id   *identity
+
+	jobs     chan job
+	mu       sync.RWMutex // guards closed against a Commit that is sending
+	closed   bool
+	ended    chan struct{} // closed by Close, when all is
+	closeErr error
+
+	failed error // set by the committer, which alone reads it
+}
+
+var _ Store = (*Bolt)(nil)
+
+// Open opens the store in o.Dir, or makes one in a directory that has none. It refuses
+// with [ErrLocked], [ErrCorrupt], [ErrNewer] or [ErrLost] and changes nothing then. The
+// whole database is read once.
+func Open(o Options) (*Bolt, error) {
+	o.setDefaults()
+	if err := makeDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	path := filepath.Join(o.Dir, databaseFile)
-	id, err := readIdentity(o.Dir)
-	if err != nil {
-		return nil, err
-	}
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && id == nil:
-		if err := create(o.Dir); err != nil {
-			return nil, fmt.Errorf("make a new database in %s: %w", o.Dir, err)
+	b := &Bolt{opt: o, path: filepath.Join(o.Dir, databaseFile), jobs: make(chan job, queueLength), ended: make(chan struct{})}
+	if err := b.open(); err != nil {
+		if b.dir != nil {
+			err = errors.Join(err, b.dir.Close())
 		}
-	case errors.Is(err, fs.ErrNotExist), err == nil && info.Size() == 0:
-		return nil, fmt.Errorf("%s: %w: restore it from a backup; to start empty on purpose, move %s away first", path, ErrLost, o.Dir)
-	case err != nil:
-		return nil, fmt.Errorf("open the database: %w", err)
+		return nil, fmt.Errorf("%s: %w", b.path, advise(err, o.Dir))
 	}
-	db, err := openChecked(path, o)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, advise(err, o.Dir))
-	}
-	b := &Bolt{opt: o, db: db, jobs: make(chan job, queueLength)}
-	if b.id, err = b.readOwnIdentity(); err == nil {
-		if id == nil {
-			err = b.id.write(o.Dir)
-		} else if id.Store != b.id.Store {
-			err = fmt.Errorf("%s: %w: it belongs to store %s, %s says %s; put back the file that belongs here", path, ErrCorrupt, b.id.Store, identityFile, id.Store)
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	b.wg.Go(b.commit)
+	go b.commit()
 	return b, nil
 }
 
+// advise says what can be done about a refusal.
 func advise(err error, dir string) error {
-	if errors.Is(err, ErrCorrupt) {
+	if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrLost) {
 		return fmt.Errorf("%w; restore it from a backup, or move %s away to start empty", err, dir)
 	}
 	return err
 }
 
-// create makes an empty database under another name first: half a database is never found
-// under its own.
-func create(dir string) error {
-	id := &identity{Store: uuid.NewString(), Created: time.Now().UTC().Truncate(time.Second), Schema: schema}
-	temp := filepath.Join(dir, databaseFile+".new")
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (b *Bolt) open() (err error) {
+	if b.dir, err = lockDir(b.opt.Dir); err != nil {
 		return err
 	}
-	db, err := bbolt.Open(temp, 0o600, &bbolt.Options{Timeout: lockWait})
+	stored, err := readIdentity(b.opt.Dir)
 	if err != nil {
 		return err
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range append(recordBuckets, bucketMeta) {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
+	info, err := os.Stat(b.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && stored == nil:
+		if err := create(b.opt.Dir); err != nil {
+			return fmt.Errorf("make a new database: %w", err)
 		}
-		m := tx.Bucket(bucketMeta)
-		return errors.Join(
-			m.Put(keySchema, binary.BigEndian.AppendUint64(nil, schema)),
-			m.Put(keyStore, []byte(id.Store)),
-			m.Put(keyCreated, []byte(id.Created.Format(time.RFC3339))),
-			(&ledger{tx: tx}).close(),
-		)
-	})
-	if err = errors.Join(err, db.Close()); err != nil {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %s tells of one made on %s", ErrLost, identityFile, stored.Created.Format(time.DateOnly))
+	case err != nil:
+		return fmt.Errorf("open the database: %w", err)
+	case info.Size() == 0:
+		return fmt.Errorf("%w: the file is empty", ErrLost)
+	}
+	if b.id, err = verify(b.path); err != nil {
 		return err
 	}
-	// The identity comes after the database: with the reverse order a crash in between
-	// would look like a lost database.
-	if err := os.Rename(temp, filepath.Join(dir, databaseFile)); err != nil {
-		return err
+	if stored != nil && stored.Store != b.id.Store {
+		return damaged("it belongs to store %s, and %s beside it to %s", b.id.Store, identityFile, stored.Store)
 	}
-	return syncDir(dir)
+	if stored == nil {
+		if err := b.id.write(b.opt.Dir); err != nil {
+			return err
+		}
+	}
+	b.db, err = openBolt(b.path, b.opt.OpenFile)
+	return err
 }
 
 // lockWait is short: whoever holds the file does so for as long as it lives.
 const lockWait = 50 * time.Millisecond
 
-func openChecked(path string, o Options) (db *bbolt.DB, err error) {
-	if err := checkMetaPages(path); err != nil {
-		return nil, err
-	}
+// openBolt opens a database that has been verified, so its errors are the system's.
+func openBolt(path string, openFile func(string, int, os.FileMode) (*os.File, error)) (db *bbolt.DB, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", ErrCorrupt, p)
+			err = damaged("%v", p)
 		}
 	}()
 	db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: lockWait, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, OpenFile: o.OpenFile,
+		Timeout: lockWait, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, OpenFile: openFile,
 	})
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("%w%s: stop it, or give this one another home", ErrLocked, holder(path))
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return nil, fmt.Errorf("%w: stop what uses it first", ErrLocked)
 	case err != nil:
-		return nil, err
-	}
-	if err := verify(db); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	return db, nil
-}
-
-// holder names the process that has locked path, where that can be found out.
-func holder(path string) string {
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	var st unix.Stat_t
-	if unix.Fstat(int(f.Fd()), &st) != nil {
-		return ""
-	}
-	locks, err := os.ReadFile("/proc/locks")
-	if err != nil {
-		return ""
-	}
-	if pid := lockHolder(string(locks), st.Ino); pid > 0 {
-		return fmt.Sprintf(" (pid %d)", pid)
-	}
-	return ""
-}
-
-func (b *Bolt) readOwnIdentity() (*identity, error) {
-	id := &identity{Schema: schema}
-	err := b.db.View(func(tx *bbolt.Tx) error {
-		m := tx.Bucket(bucketMeta)
-		id.Store = string(m.Get(keyStore))
-		var err error
-		id.Created, err = time.Parse(time.RFC3339, string(m.Get(keyCreated)))
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the store's id: %w: %w", ErrCorrupt, err)
-	}
-	return id, nil
 }
 
 // NodeID implements [Store].
@@ -218,32 +157,23 @@ func (b *Bolt) NodeID() string { return b.id.Store }
 // Close implements [Store].
 func (b *Bolt) Close() error {
 	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		return nil
-	}
+	first := !b.closed
 	b.closed = true
-	close(b.jobs)
+	if first {
+		close(b.jobs)
+	}
 	b.mu.Unlock()
-	b.wg.Wait()
-	if err := b.db.Close(); err != nil {
-		return fmt.Errorf("close the database: %w", err)
+	<-b.ended
+	if first {
+		return b.closeErr
 	}
 	return nil
 }
 
-// Services implements [Store].
-func (b *Bolt) Services() iter.Seq2[naming.Saved, error] {
-	return func(yield func(naming.Saved, error) bool) {
-		saved, err := b.readServices()
-		if err != nil {
-			yield(naming.Saved{}, err)
-			return
-		}
-		for _, s := range saved {
-			if !yield(*s, nil) {
-				return
-			}
-		}
+// end closes the files, after the committer has written its last.
+func (b *Bolt) end() {
+	defer close(b.ended)
+	if err := errors.Join(b.db.Close(), b.dir.Close()); err != nil {
+		b.closeErr = fmt.Errorf("close the database %s: %w", b.path, err)
 	}
 }

@@ -17,7 +17,7 @@ const (
 
 // identity is who a store is. It stands in a file of its own and in the database.
 type identity struct {
-	Store   string    `json:"store"`
+	Store   string    `json:"storeId"`
 	Created time.Time `json:"created"`
 	Schema  uint64    `json:"schema"`
 }
@@ -34,7 +34,10 @@ func readIdentity(dir string) (*identity, error) {
 	}
 	id := &identity{}
 	if err := json.Unmarshal(b, id); err != nil || id.Store == "" {
-		return nil, fmt.Errorf("%s cannot be read: restore it from a backup, or remove it if %s beside it is intact: %w", path, databaseFile, ErrCorrupt)
+		return nil, damaged("%s beside it cannot be read: remove that file to have it made again from the database", identityFile)
+	}
+	if id.Schema > schema {
+		return nil, newer(id.Schema)
 	}
 	return id, nil
 }
@@ -62,13 +65,4 @@ func (id *identity) write(dir string) error {
 		return fmt.Errorf("write the store's identity: %w", err)
 	}
 	return nil
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -2,42 +2,45 @@ package persistence
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
-	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
 	"nactor/naming"
 )
 
 // Settings keeps switches and namespaces in a store, and their newest state in memory for
-// reading. It implements [naming.Settings].
+// reading. Changes go one after the other. It implements [naming.Settings]; its methods
+// answer kind [naming.KindUnavailable] when ctx ends or the store refuses.
 type Settings struct {
-	store *Bolt
+	log      submitter
+	turn     chan struct{} // held by the change at work
+	onChange []func(*naming.Switches)
 
-	mu         sync.Mutex // one change at a time
+	saved      *naming.Switches // what is in the store; guarded by turn
 	switches   atomic.Pointer[naming.Switches]
 	namespaces atomic.Pointer[[]naming.Namespace]
-	watchers   []func(*naming.Switches)
+}
+
+// submitter makes changes durable, as [Bolt] does.
+type submitter interface {
+	submit(changes []change, done func(error))
 }
 
 var _ naming.Settings = (*Settings)(nil)
 
 // Settings reads the settings. onChange is called with the switches that came into force,
-// one call at a time, before the change is acknowledged.
+// one call at a time, before the change is acknowledged; it must not change settings.
 func (b *Bolt) Settings(onChange ...func(*naming.Switches)) (*Settings, error) {
-	s := &Settings{store: b, watchers: onChange}
-	switches := naming.DefaultSwitches()
+	s := &Settings{log: b, turn: make(chan struct{}, 1), onChange: onChange, saved: naming.DefaultSwitches()}
 	var namespaces []naming.Namespace
 	err := b.db.View(func(tx *bbolt.Tx) error {
 		if v := tx.Bucket(bucketSettings).Get(keySwitches); v != nil {
-			if err := decode(bucketSettings, keySwitches, v, switches); err != nil {
+			// Over the defaults: a switch that the writer did not know has its default.
+			if err := decode(bucketSettings, keySwitches, v, s.saved); err != nil {
 				return err
 			}
 		}
@@ -51,9 +54,9 @@ func (b *Bolt) Settings(onChange ...func(*naming.Switches)) (*Settings, error) {
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the settings: %w", err)
+		return nil, fmt.Errorf("read the settings from %s: %w", b.path, err)
 	}
-	s.switches.Store(switches)
+	s.switches.Store(s.saved)
 	s.namespaces.Store(&namespaces)
 	return s, nil
 }
@@ -61,110 +64,78 @@ func (b *Bolt) Settings(onChange ...func(*naming.Switches)) (*Settings, error) {
 // Switches implements [naming.Settings].
 func (s *Settings) Switches() *naming.Switches { return s.switches.Load() }
 
-// SetSwitch implements [naming.Settings].
+// SetSwitch implements [naming.Settings]. What debug set stays this node's until its end:
+// a later durable change does not write it down.
 func (s *Settings) SetSwitch(ctx context.Context, entry, value string, debug bool) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	next, err := s.Switches().Set(entry, value)
-	if err != nil {
+	if err := s.begin(ctx); err != nil {
 		return err
 	}
-	if !debug {
-		if err := s.put(ctx, bucketSettings, keySwitches, next); err != nil {
-			return err
+	inForce, err := s.Switches().Set(entry, value)
+	if err != nil {
+		return s.end(err)
+	}
+	publish := func() {
+		s.switches.Store(inForce)
+		for _, f := range s.onChange {
+			f(inForce)
 		}
 	}
-	s.switches.Store(next)
-	for _, w := range s.watchers {
-		w(next)
+	if debug {
+		publish()
+		return s.end(nil)
 	}
-	return nil
+	saved, err := s.saved.Set(entry, value)
+	if err != nil {
+		return s.end(err)
+	}
+	payload, err := marshal(saved)
+	if err != nil {
+		return s.end(naming.Invalid("the switches cannot be stored: %w", err))
+	}
+	return s.commit(ctx, change{bucketSettings, keySwitches, payload}, func() {
+		s.saved = saved
+		publish()
+	})
 }
 
 // Namespaces implements [naming.Settings].
 func (s *Settings) Namespaces() []naming.Namespace { return *s.namespaces.Load() }
 
-var namespaceID = regexp.MustCompile(`^[\w-]+$`)
-
-// maxNamespaceID is Nacos's bound (NamespaceController).
-const maxNamespaceID = 128
-
-// CreateNamespace implements [naming.Settings]. An empty id becomes a random one.
-func (s *Settings) CreateNamespace(ctx context.Context, ns naming.Namespace) (bool, error) {
-	if ns.ID == "" {
-		ns.ID = uuid.NewString()
+// begin waits for the changes before this one.
+func (s *Settings) begin(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return naming.Unavailable("another change of the settings is being written: %w; nothing was changed, try again", ctx.Err())
 	}
-	if !namespaceID.MatchString(ns.ID) || len(ns.ID) > maxNamespaceID {
-		return false, nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, taken := s.find(ns.ID); taken {
-		return false, nil
-	}
-	return true, s.keep(ctx, ns)
 }
 
-// UpdateNamespace implements [naming.Settings].
-func (s *Settings) UpdateNamespace(ctx context.Context, ns naming.Namespace) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, known := s.find(ns.ID); !known {
-		return nil
-	}
-	return s.keep(ctx, ns)
+func (s *Settings) end(err error) error {
+	<-s.turn
+	return err
 }
 
-// RemoveNamespace implements [naming.Settings].
-func (s *Settings) RemoveNamespace(ctx context.Context, id string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i, known := s.find(id)
-	if !known {
-		return nil
-	}
-	if err := s.wait(ctx, change{bucket: bucketNamespaces, key: []byte(id)}); err != nil {
+// commit makes a change durable, then publishes it and ends its turn. All of that happens
+// also when the caller's time is over: memory must not differ from the disk.
+func (s *Settings) commit(ctx context.Context, c change, publish func()) error {
+	written, published := make(chan error, 1), make(chan error, 1)
+	s.log.submit([]change{c}, func(err error) { written <- err })
+	go func() { // not in done: publish may take its time, the committer has none
+		err := <-written
+		if err == nil {
+			publish()
+		}
+		published <- s.end(err)
+	}()
+	select {
+	case err := <-published:
 		return err
+	case <-ctx.Done():
+		return naming.Unavailable("the change was not written in time: %w; it may still take effect", ctx.Err())
 	}
-	rest := slices.Delete(slices.Clone(s.Namespaces()), i, i+1)
-	s.namespaces.Store(&rest)
-	return nil
 }
 
 func (s *Settings) find(id string) (int, bool) {
 	return slices.BinarySearchFunc(s.Namespaces(), id, func(ns naming.Namespace, id string) int { return strings.Compare(ns.ID, id) })
-}
-
-func (s *Settings) keep(ctx context.Context, ns naming.Namespace) error {
-	if err := s.put(ctx, bucketNamespaces, []byte(ns.ID), namespaceRecord{ns.Name, ns.Description}); err != nil {
-		return err
-	}
-	list := slices.Clone(s.Namespaces())
-	if i, known := s.find(ns.ID); known {
-		list[i] = ns
-	} else {
-		list = slices.Insert(list, i, ns)
-	}
-	s.namespaces.Store(&list)
-	return nil
-}
-
-func (s *Settings) put(ctx context.Context, bucket, key []byte, v any) error {
-	payload, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("encode %s/%s: %w", bucket, key, err)
-	}
-	return s.wait(ctx, change{bucket, key, payload})
-}
-
-// wait makes a change durable.
-func (s *Settings) wait(ctx context.Context, c change) error {
-	done := make(chan error, 1)
-	s.store.submit([]change{c}, func(err error) { done <- err })
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return naming.Unavailable("the change was not written in time: %w; it may still take effect after a restart", ctx.Err())
-	}
 }

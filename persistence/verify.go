@@ -1,109 +1,117 @@
 package persistence
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"io"
 	"os"
-	"runtime/debug"
 
-	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
-// checkMetaPages refuses a database with a damaged meta page. bbolt opens such a file
-// silently one transaction back, as long as the other page is whole. Both are whole in any
-// file that was closed or whose process was killed.
-func checkMetaPages(path string) error {
+// verify reads a whole database file once, before bbolt sees it: its structure, every
+// checksum, and the books. It returns whose file it is. Errors: [ErrCorrupt], [ErrNewer],
+// [ErrLocked].
+func verify(path string) (id *identity, err error) {
 	f, err := os.Open(path)
 	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	// Shared: whoever writes the file holds it exclusively, and it would look torn.
+	if err := lock(f, unix.LOCK_SH); err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	p, err := openPages(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	buckets, err := p.buckets()
+	if err != nil {
+		return nil, err
+	}
+	h, err := readHead(p, buckets)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRecords(p, buckets, h); err != nil {
+		return nil, err
+	}
+	if err := p.free(); err != nil {
+		return nil, err
+	}
+	return &h.identity, nil
+}
+
+// head is what the meta bucket says.
+type head struct {
+	identity
+	count, sum uint64
+}
+
+// readHead reads the meta bucket first: in a newer schema the rest may mean anything.
+func readHead(p *pages, buckets map[string][]byte) (h head, err error) {
+	header, ok := buckets[string(bucketMeta)]
+	if !ok {
+		return h, damaged("it has no bucket %s", bucketMeta)
+	}
+	m := map[string][]byte{}
+	if err := p.each(header, func(key, value []byte) error {
+		payload, err := unseal(bucketMeta, key, value)
+		m[string(key)] = payload
 		return err
+	}); err != nil {
+		return h, err
 	}
-	defer f.Close()
-	// magic, version, page size, flags, root bucket (page, sequence), freelist, high water
-	// mark, transaction, checksum; behind a page header of 16 bytes.
-	const header, size, sum = 16, 64, 56
-	const magic, version = 0xED0CDAED, 2
-	pageSize := int64(os.Getpagesize())
-	first := make([]byte, header+size)
-	if _, err := io.ReadFull(f, first); err != nil {
-		return fmt.Errorf("%w: it is cut short", ErrCorrupt)
+	if h.Schema, err = number(keySchema, m[string(keySchema)]); err != nil {
+		return h, err
 	}
-	if p := int64(binary.NativeEndian.Uint32(first[header+8:])); p >= 512 && p <= 1<<20 && p&(p-1) == 0 {
-		pageSize = p
+	if h.Schema > schema {
+		return h, newer(h.Schema)
 	}
-	for page := range int64(2) {
-		b := make([]byte, header+size)
-		if _, err := f.ReadAt(b, page*pageSize); err != nil {
-			return fmt.Errorf("%w: meta page %d is missing", ErrCorrupt, page)
-		}
-		m := b[header:]
-		h := fnv.New64a()
-		h.Write(m[:sum])
-		if binary.NativeEndian.Uint32(m) != magic || binary.NativeEndian.Uint32(m[4:]) != version || binary.NativeEndian.Uint64(m[sum:]) != h.Sum64() {
-			return fmt.Errorf("%w: meta page %d has a wrong checksum", ErrCorrupt, page)
-		}
+	h.Store = string(m[string(keyStore)])
+	if err := h.Created.UnmarshalText(m[string(keyCreated)]); err != nil || h.Store == "" {
+		return h, damaged("it does not say who it is")
 	}
-	return nil
+	if h.count, err = number(keyCount, m[string(keyCount)]); err != nil {
+		return h, err
+	}
+	h.sum, err = number(keySum, m[string(keySum)])
+	return h, err
 }
 
-// verify reads the whole database once: every checksum, and the books. A damaged page
-// makes bbolt panic, or fault on what it has mapped.
-func verify(db *bbolt.DB) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", ErrCorrupt, p)
-		}
-	}()
-	return db.View(func(tx *bbolt.Tx) error {
-		m := tx.Bucket(bucketMeta)
-		if m == nil {
-			return fmt.Errorf("%w: it has no meta bucket", ErrCorrupt)
-		}
-		if v := number(m.Get(keySchema)); v > schema {
-			return fmt.Errorf("%w: schema %d, this version knows %d; start the version that wrote it", ErrNewer, v, schema)
-		} else if v == 0 {
-			return fmt.Errorf("%w: it has no schema version", ErrCorrupt)
-		}
-		var count, sum uint64
-		for _, bucket := range recordBuckets {
-			b := tx.Bucket(bucket)
-			if b == nil {
-				return fmt.Errorf("%w: bucket %s is missing", ErrCorrupt, bucket)
-			}
-			if err := b.ForEach(func(k, v []byte) error {
-				if _, err := unseal(bucket, k, v); err != nil {
-					return err
-				}
-				count++
-				sum += hash(bucket, k, v)
-				return nil
-			}); err != nil {
-				return err
-			}
-		}
-		if want := number(m.Get(keyCount)); count != want {
-			return fmt.Errorf("%w: it holds %d records and should hold %d", ErrCorrupt, count, want)
-		}
-		if sum != number(m.Get(keySum)) {
-			return fmt.Errorf("%w: the records do not add up to the recorded sum", ErrCorrupt)
-		}
-		return checkTree(tx)
-	})
+func newer(found uint64) error {
+	return fmt.Errorf("%w: it has schema %d, this version knows schemas up to %d; upgrade to the version that wrote it", ErrNewer, found, schema)
 }
 
-// checkTree walks bbolt's own structures.
-func checkTree(tx *bbolt.Tx) error {
-	var errs []error
-	for err := range tx.Check() {
-		if len(errs) < 5 {
-			errs = append(errs, err)
+// checkRecords checks every record's checksum, and that none is missing, too many or old.
+func checkRecords(p *pages, buckets map[string][]byte, h head) error {
+	if len(buckets) != len(recordBuckets)+1 {
+		return damaged("it has %d buckets instead of %d", len(buckets), len(recordBuckets)+1)
+	}
+	var count, sum uint64
+	for _, bucket := range recordBuckets {
+		header, ok := buckets[string(bucket)]
+		if !ok {
+			return damaged("bucket %s is missing", bucket)
+		}
+		if err := p.each(header, func(key, value []byte) error {
+			_, err := unseal(bucket, key, value)
+			count++
+			sum += hash(bucket, key, value)
+			return err
+		}); err != nil {
+			return err
 		}
 	}
-	if len(errs) > 0 {
-		return fmt.Errorf("%w: %w", ErrCorrupt, errors.Join(errs...))
+	if count != h.count {
+		return damaged("it holds %d records and should hold %d", count, h.count)
+	}
+	if sum != h.sum {
+		return damaged("the records do not add up to the recorded sum: some are older than others")
 	}
 	return nil
 }
