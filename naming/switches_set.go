@@ -1,28 +1,46 @@
 package naming
 
 import (
-	"encoding/json"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Set returns a copy of the switches with one entry changed (PUT /operator/switches of
-// Nacos 2.0.3, SwitchManager.update). An entry that does not exist changes nothing, as
-// there. Errors: kind [KindInvalid] with Nacos's texts.
+// Nacos 2.0.3, SwitchManager.update); s stays as it is. An entry that does not exist
+// changes nothing, as there. Errors: kind [KindInvalid], with Nacos's texts where Nacos has
+// one; values that Nacos takes and then breaks at (beat intervals that are not positive,
+// unknown server states, infinite numbers) are refused too.
 func (s *Switches) Set(entry, value string) (*Switches, error) {
+	c := s.clone()
 	set := switchEntries[entry]
 	if set == nil {
-		return s, nil
+		return c, nil
 	}
-	c := *s
-	c.LimitedURLMap = maps.Clone(s.LimitedURLMap)
-	if err := set(&c, value); err != nil {
+	if !utf8.ValidString(value) {
+		return nil, Invalid("the value of switch %s is not valid UTF-8", entry)
+	}
+	if err := set(c, value); err != nil {
 		return nil, err
 	}
-	return &c, nil
+	return c, nil
+}
+
+func (s *Switches) clone() *Switches {
+	c := *s
+	c.Masters, c.IncrementalList, c.HealthCheckWhiteList = slices.Clone(s.Masters), slices.Clone(s.IncrementalList), slices.Clone(s.HealthCheckWhiteList)
+	c.AdWeightMap, c.LimitedURLMap = maps.Clone(s.AdWeightMap), maps.Clone(s.LimitedURLMap)
+	if s.OverriddenServerStatus != nil {
+		c.OverriddenServerStatus = new(*s.OverriddenServerStatus)
+	}
+	if s.Checksum != nil {
+		c.Checksum = new(*s.Checksum)
+	}
+	return &c
 }
 
 var switchEntries = map[string]func(*Switches, string) error{
@@ -39,7 +57,7 @@ var switchEntries = map[string]func(*Switches, string) error{
 		return setInt(&s.DefaultCacheMillis, v, 1000, "min default cache time  is too small(<1000)")
 	},
 	"masters": func(s *Switches, v string) error {
-		s.Masters = strings.Split(v, ",")
+		s.Masters = javaSplit(v, ",")
 		return nil
 	},
 	"distro":      strictSwitch(func(s *Switches) *bool { return &s.DistroEnabled }),
@@ -53,17 +71,17 @@ var switchEntries = map[string]func(*Switches, string) error{
 		return setInt(&s.ServerStatusSynchronizationPeriodMillis, v, 1000, "serverStatusSynchronizationPeriodMillis is too small(<15000)")
 	},
 	"healthCheckTimes": func(s *Switches, v string) error {
-		n, err := strconv.Atoi(v)
+		n, err := strconv.ParseInt(v, 10, 32)
 		if err != nil {
 			return notNumber(v)
 		}
-		s.CheckTimes = n
+		s.CheckTimes = int(n)
 		return nil
 	},
 	"disableAddIP":             strictSwitch(func(s *Switches) *bool { return &s.DisableAddIP }),
 	"sendBeatOnly":             strictSwitch(func(s *Switches) *bool { return &s.SendBeatOnly }),
 	"limitedUrlMap":            setLimitedURLs,
-	"enableStandalone":         func(*Switches, string) error { return nil },
+	"enableStandalone":         func(*Switches, string) error { return nil }, // in Nacos, too, no value changes it
 	"overriddenServerStatus":   setServerStatus,
 	"defaultInstanceEphemeral": strictSwitch(func(s *Switches) *bool { return &s.DefaultInstanceEphemeral }),
 	"distroServerExpiredMillis": func(s *Switches, v string) error {
@@ -74,6 +92,7 @@ var switchEntries = map[string]func(*Switches, string) error{
 	"doubleWriteEnabled":           looseSwitch(func(s *Switches) *bool { return &s.DoubleWriteEnabled }),
 }
 
+// strictSwitch takes "true" in any case for true and all else for false.
 func strictSwitch(field func(*Switches) *bool) func(*Switches, string) error {
 	return func(s *Switches, v string) error {
 		*field(s) = strings.EqualFold(v, "true")
@@ -81,6 +100,7 @@ func strictSwitch(field func(*Switches) *bool) func(*Switches, string) error {
 	}
 }
 
+// looseSwitch knows more words for true.
 func looseSwitch(field func(*Switches) *bool) func(*Switches, string) error {
 	return func(s *Switches, v string) error {
 		*field(s) = slices.Contains([]string{"y", "yes", "on", "true", "t"}, strings.ToLower(v))
@@ -88,7 +108,8 @@ func looseSwitch(field func(*Switches) *bool) func(*Switches, string) error {
 	}
 }
 
-func notNumber(v string) error { return Invalid("For input string: %q", v) }
+// notNumber is what Java says to text that is no number.
+func notNumber(v string) error { return Invalid("For input string: %q", cut(v)) }
 
 // setInt sets a number of at least least; tooSmall is what to say to a smaller one.
 func setInt(field *int64, v string, least int64, tooSmall string) error {
@@ -104,14 +125,21 @@ func setInt(field *int64, v string, least int64, tooSmall string) error {
 }
 
 func setDistroThreshold(s *Switches, v string) error {
-	f, err := strconv.ParseFloat(v, 64)
-	if err != nil {
+	if v == "" {
+		return Invalid("empty String") // for floats Java has another text
+	}
+	f, err := strconv.ParseFloat(v, 32)
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 		return notNumber(v)
 	}
-	if !(f > 0) {
-		return Invalid("distroThreshold can not be zero or negative: %v", f)
+	if f <= 0 {
+		text := strconv.FormatFloat(f, 'f', -1, 32)
+		if !strings.Contains(text, ".") {
+			text += ".0" // as Java prints it
+		}
+		return Invalid("distroThreshold can not be zero or negative: %s", text)
 	}
-	s.DistroThreshold = f
+	s.DistroThreshold, _ = strconv.ParseFloat(v, 64) // 0.6, not the 0.6000000238 nearest to it
 	return nil
 }
 
@@ -132,7 +160,7 @@ func setPushVersion(s *Switches, v string) error {
 	case "go":
 		s.PushGoVersion = version
 	default:
-		return Invalid("unsupported client type: %s", kind)
+		return Invalid("unsupported client type: %s", cut(kind))
 	}
 	return nil
 }
@@ -142,21 +170,24 @@ func setLimitedURLs(s *Switches, v string) error {
 		return nil
 	}
 	limits := map[string]int{}
-	for entry := range strings.SplitSeq(v, ",") {
-		prefix, status, ok := strings.Cut(entry, ":")
-		if !ok {
+	for _, entry := range javaSplit(v, ",") {
+		parts := javaSplit(entry, ":")
+		if len(parts) < 2 {
 			return Invalid("invalid input for limited urls")
 		}
-		n, err := strconv.Atoi(status)
-		switch {
-		case prefix == "":
+		prefix, status := parts[0], parts[1]
+		if prefix == "" {
 			return Invalid("url can not be empty, url: %s", prefix)
-		case err != nil:
+		}
+		n, err := strconv.ParseInt(status, 10, 32)
+		if err != nil {
 			return notNumber(status)
-		case n <= 0 || n > 999:
+		}
+		// Nacos takes what is more than 999 too; it is no status that can be answered.
+		if n <= 0 || n > 999 {
 			return Invalid("illegal normal status code: %d", n)
 		}
-		limits[prefix] = n
+		limits[prefix] = int(n)
 	}
 	s.LimitedURLMap = limits
 	return nil
@@ -175,34 +206,5 @@ func setServerStatus(s *Switches, v string) error {
 		return Invalid("overriddenServerStatus must be one of %s, or null to lift it", strings.Join(serverStates, ", "))
 	}
 	s.OverriddenServerStatus = &v
-	return nil
-}
-
-// setBatch replaces all switches; what the JSON does not name gets its default.
-func setBatch(s *Switches, v string) error {
-	n := DefaultSwitches()
-	if err := json.Unmarshal([]byte(v), n); err != nil {
-		return Invalid("switches are no JSON of the right shape: %s", err)
-	}
-	for _, p := range []HealthParams{n.HTTPHealthParams, n.TCPHealthParams} {
-		switch {
-		case p.Min < 500:
-			return Invalid("min check time for http or tcp is too small(<500)")
-		case p.Max < 3000:
-			return Invalid("max check time for http or tcp is too small(<3000)")
-		}
-	}
-	for _, p := range []HealthParams{n.HTTPHealthParams, n.TCPHealthParams, n.MySQLHealthParams} {
-		if !(p.Factor >= 0 && p.Factor <= 1) {
-			return Invalid("malformed factor")
-		}
-	}
-	if o := n.OverriddenServerStatus; o != nil {
-		if err := setServerStatus(n, *o); err != nil {
-			return err
-		}
-	}
-	n.EnableStandalone = s.EnableStandalone
-	*s = *n
 	return nil
 }
