@@ -3,7 +3,10 @@ package naming
 import "testing"
 
 func TestNewKey(t *testing.T) {
-	const badForm = "Param 'serviceName' is illegal, it should be format as 'groupName@@serviceName'"
+	const (
+		badForm   = "Param 'serviceName' is illegal, it should be format as 'groupName@@serviceName'"
+		ambiguous = " is illegal: '@@' separates namespace, group and name, which must not be empty or end with '@'"
+	)
 	tests := []struct {
 		ns, group, name string
 		want            Key
@@ -14,13 +17,13 @@ func TestNewKey(t *testing.T) {
 		{"", "ignored", "g@@s", Key{"public", "g", "s"}, ""},
 		{"", "", "g@@s@@more", Key{"public", "g", "s"}, ""},
 		{"", "", "g@@@s", Key{"public", "g", "@s"}, ""},
-		{"", "g@", "s", Key{"public", "g", "@s"}, ""},
 		{"", "g@@h", "s", Key{"public", "g", "h"}, ""},
 		{"", "", "g@@", Key{}, badForm},
 		{"", "", "@@", Key{}, badForm},
 		{"", "", "@@s", Key{}, "Param 'serviceName' is illegal, groupName can't be empty"},
-		{"n@@m", "", "s", Key{}, "Param 'namespaceId' is illegal, it can't contain '@@' or end with '@'"},
-		{"n@", "", "s", Key{}, "Param 'namespaceId' is illegal, it can't contain '@@' or end with '@'"},
+		{"", "g@", "s", Key{}, `service "public@@g@@@s"` + ambiguous},
+		{"n@@m", "", "s", Key{}, `service "n@@m@@DEFAULT_GROUP@@s"` + ambiguous},
+		{"n@", "", "s", Key{}, `service "n@@@DEFAULT_GROUP@@s"` + ambiguous},
 	}
 	for _, tt := range tests {
 		k, err := NewKey(tt.ns, tt.group, tt.name)
