@@ -169,7 +169,7 @@ func Commands(addrs *rapid.Generator[naming.Addr]) *rapid.Generator[naming.Comma
 		}),
 		command(func(t *rapid.T) naming.Command { return naming.CreateService{Meta: Metas().Draw(t, "meta")} }),
 		command(func(t *rapid.T) naming.Command { return naming.UpdateService{Meta: Metas().Draw(t, "meta")} }),
-		command(func(t *rapid.T) naming.Command { return naming.RemoveService{} }),
+		rapid.Just[naming.Command](naming.RemoveService{}),
 		command(func(t *rapid.T) naming.Command {
 			return naming.UpdateCluster{Cluster: naming.ClusterMeta{
 				Name: rapid.SampledFrom(clusters).Draw(t, "cluster"), CheckPort: 80, UseInstancePort: rapid.Bool().Draw(t, "use instance port"),

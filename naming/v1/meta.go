@@ -58,6 +58,9 @@ func (t *step) updateCluster(c naming.UpdateCluster) {
 
 func (t *step) setMeta(meta naming.ServiceMeta) {
 	t.meta = explicit(&meta)
+	if len(t.clusters) > 0 {
+		t.wake(t.now) // it may say whether beats are judged
+	}
 	t.record(naming.Record{Kind: naming.RecordService, Service: t.meta})
 	t.changed(naming.ServiceMetadataChanged, nil)
 }
@@ -81,6 +84,7 @@ func (t *step) removeService() {
 		t.vanish()
 	case t.meta != nil:
 		t.meta = nil
+		t.wake(t.now)
 		t.record(naming.Record{Kind: naming.RecordService, Delete: true})
 		t.changed(naming.ServiceMetadataChanged, nil)
 	}

@@ -18,15 +18,16 @@ func (t *step) register(in *naming.Instance) {
 		c.Weight = w
 		in = &c
 	}
+	old := t.find(in.Addr(), in.Ephemeral)
+	if old != nil && in.Healthy != old.inst.Healthy {
+		c := *in
+		c.Healthy = old.inst.Healthy
+		in = &c
+	}
 	t.wakeFor(in, t.now)
-	if old := t.find(in.Addr(), in.Ephemeral); old == nil {
+	if old == nil {
 		t.insert(record{in, &naming.BeatClock{Last: t.now}})
 	} else {
-		if in.Healthy != old.inst.Healthy {
-			c := *in
-			c.Healthy = old.inst.Healthy
-			in = &c
-		}
 		old.clock.Last = t.now
 		if same(old.inst, in) {
 			return

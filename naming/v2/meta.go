@@ -55,6 +55,9 @@ func (t *step) setMeta(meta naming.ServiceMeta) {
 		meta.Selector.Type = "none" // tells an operator's metadata from none, also in 1.x; see v1.Implied
 	}
 	t.meta = &meta
+	if len(t.pubs) > 0 {
+		t.wake(t.now) // it may say whether beats are judged
+	}
 	t.record(naming.Record{Kind: naming.RecordService, Service: t.meta})
 	t.changed(naming.ServiceMetadataChanged, nil)
 }
