@@ -63,6 +63,8 @@ type Server struct {
 	Home string
 
 	t    testing.TB
+	port int
+	args []string
 	cmd  *exec.Cmd
 	out  *lockedBuffer
 	done chan struct{}
@@ -83,8 +85,26 @@ func Start(t testing.TB, home string, args ...string) *Server {
 // Launch is Start without waiting.
 func Launch(t testing.TB, home string, args ...string) *Server {
 	t.Helper()
-	port := FreePort(t)
-	s := &Server{Addr: fmt.Sprintf("127.0.0.1:%d", port), Home: home, t: t, out: &lockedBuffer{}, done: make(chan struct{})}
+	return launch(t, home, FreePort(t), args)
+}
+
+// Restart starts another process with the same home, port and arguments and waits until
+// it is ready. The one before must have ended.
+func (s *Server) Restart() *Server {
+	s.t.Helper()
+	again := launch(s.t, s.Home, s.port, s.args)
+	if err := again.Ready(20 * time.Second); err != nil {
+		s.t.Fatal(err)
+	}
+	return again
+}
+
+func launch(t testing.TB, home string, port int, args []string) *Server {
+	t.Helper()
+	s := &Server{
+		Addr: fmt.Sprintf("127.0.0.1:%d", port), Home: home,
+		t: t, port: port, args: args, out: &lockedBuffer{}, done: make(chan struct{}),
+	}
 	s.cmd = exec.Command(Binary(t), append([]string{"server", "-m", "standalone", "--home", home,
 		"--set", "server.address=127.0.0.1", "--set", fmt.Sprintf("server.port=%d", port)}, args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
