@@ -14,14 +14,14 @@ import (
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	status, text := fasthttp.StatusBadRequest, "malformed request"
 	var small *fasthttp.ErrSmallBuffer
-	var netErr net.Error
+	var timed interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &small):
 		status, text = fasthttp.StatusRequestHeaderFieldsTooLarge, "request line and headers are larger than "+itoa(s.cfg.Limits.Header)+" bytes"
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		status, text = fasthttp.StatusRequestEntityTooLarge, s.tooLarge()
 		drain(ctx.Conn())
-	case errors.As(err, &netErr) && netErr.Timeout():
+	case errors.As(err, &timed) && timed.Timeout():
 		status, text = fasthttp.StatusRequestTimeout, "the request did not arrive in time"
 	}
 	ctx.Response.Reset()

@@ -387,6 +387,7 @@ func (r *rig) do(req *fasthttp.Request, resp *fasthttp.Response) error {
 		return err
 	}
 	resp.SkipBody = req.Header.IsHead()
+	resp.Header.SetNoDefaultContentType(true)
 	return resp.Read(bufio.NewReader(c))
 }
 

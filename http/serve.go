@@ -60,12 +60,13 @@ func (r *request) finish(rt *route, ok prometheus.Counter) {
 // wellFormed refuses what fasthttp lets through and another server might read otherwise.
 func (r *request) wellFormed() bool {
 	h := &r.Request.Header
+	folded, contradictory := framing(h.RawHeaders())
 	switch {
 	case !h.IsHTTP11() && string(h.Protocol()) != "HTTP/1.0":
 		r.reject(fasthttp.StatusHTTPVersionNotSupported, "HTTP version not supported")
-	case h.ContentLength() == -1 && hasContentLength(h.RawHeaders()):
+	case contradictory:
 		r.reject(fasthttp.StatusBadRequest, "Transfer-Encoding and Content-Length in one request")
-	case bytes.Contains(h.RawHeaders(), []byte("\n ")) || bytes.Contains(h.RawHeaders(), []byte("\n\t")):
+	case folded:
 		r.reject(fasthttp.StatusBadRequest, "folded header")
 	case len(h.RequestURI()) > 0 && h.RequestURI()[0] != '/' && !bytes.EqualFold(r.URI().Host(), h.Host()):
 		r.reject(fasthttp.StatusBadRequest, "the request target names another host")
@@ -90,14 +91,26 @@ func (r *request) method() string {
 	return ""
 }
 
-func hasContentLength(headers []byte) bool {
-	for line := range bytes.Lines(headers) {
-		name, _, _ := bytes.Cut(line, []byte(":"))
-		if bytes.EqualFold(bytes.TrimSpace(name), []byte("Content-Length")) {
-			return true
+// framing looks for what two servers may read in two ways: a header that goes on in the
+// next line, and two statements of the body's length.
+func framing(headers []byte) (folded, contradictory bool) {
+	var length, encoding bool
+	for len(headers) > 0 {
+		switch headers[0] {
+		case ' ', '\t':
+			folded = true
+		case 'c', 'C':
+			length = length || hasPrefixFold(headers, "Content-Length:")
+		case 't', 'T':
+			encoding = encoding || hasPrefixFold(headers, "Transfer-Encoding:")
 		}
+		n := bytes.IndexByte(headers, '\n')
+		if n < 0 {
+			break
+		}
+		headers = headers[n+1:]
 	}
-	return false
+	return folded, length && encoding
 }
 
 // reject answers a request whose form is wrong and ends the connection.
