@@ -11,6 +11,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 FUZZTIME ?= 10s
 TEST_TIMEOUT ?= 10m
 CONFORMANCE := ./cmd/nactor/conformance
+SYSTEM := ./cmd/nactor/systemtest
 
 # $(call step,name,command): runs the command under a heading and prints its time.
 define step
@@ -38,9 +39,11 @@ test: ci ## all that .ci/run checks
 ci:
 	$(call step,lint,$(MAKE) --no-print-directory lint)
 	$(call step,build,$(MAKE) --no-print-directory build)
-	$(call step,race,go test -race -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -v '/cmd/nactor/conformance'))
+	$(call step,race,go test -race -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -vE '/cmd/nactor/(conformance|systemtest)'))
+	@echo "== system"
+	@$(MAKE) --no-print-directory system
 	@echo "== conformance"
-	@$(MAKE) --no-print-directory conformance SHORT=-short
+	@$(MAKE) --no-print-directory conformance
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, syntax of the scripts
@@ -51,8 +54,11 @@ lint: ## gofmt, vet, staticcheck, syntax of the scripts
 
 .PHONY: conformance
 conformance: ## what official clients see: real clients against a real server (SHORT=-short for a part)
-	@if [ -d $(CONFORMANCE) ]; then go test $(SHORT) -count=1 -timeout $(TEST_TIMEOUT) $(CONFORMANCE)/...; \
-	else echo "there is no conformance suite in this checkout"; fi
+	go test $(SHORT) -count=1 -parallel 16 -timeout $(TEST_TIMEOUT) $(CONFORMANCE)
+
+.PHONY: system
+system: ## real servers under load and faults (SHORT=-short for a tenth of the load)
+	go test $(SHORT) -count=1 -timeout $(TEST_TIMEOUT) $(SYSTEM)
 
 .PHONY: bench
 bench: build ## measure this machine beside a bare handler
