@@ -38,6 +38,7 @@ type registry struct {
 	views    map[naming.Key]*naming.View
 	subs     map[naming.Key][]naming.Subscriber
 	commands []string
+	kept     []func() string // what each command looks like now
 	revision uint64
 	fail     error
 	panics   bool
@@ -67,6 +68,7 @@ func (f *registry) Do(ctx context.Context, key naming.Key, cmd naming.Command) (
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.commands = append(f.commands, describe(key, cmd))
+	f.kept = append(f.kept, func() string { return describe(key, cmd) })
 	if f.panics {
 		panic("registry on fire")
 	}
@@ -119,14 +121,14 @@ func describe(key naming.Key, cmd naming.Command) string {
 		}
 		return s
 	}
-	return strings.TrimPrefix(fmt.Sprintf("%v %T %+v", key, cmd, cmd), "")
+	return fmt.Sprintf("%v %T %+v", key, cmd, cmd)
 }
 
 func (f *registry) seen() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := f.commands
-	f.commands = nil
+	f.commands, f.kept = nil, nil
 	return out
 }
 
