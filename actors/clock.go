@@ -6,11 +6,13 @@ import (
 	"nactor/naming"
 )
 
-// Clock reads a node's monotonic time. The zero value is not usable.
-type Clock struct{ base time.Time }
+// Clock tells the instant that it is.
+type Clock interface{ Now() naming.Instant }
 
-// NewClock returns a clock that starts now.
-func NewClock() Clock { return Clock{time.Now()} }
+// NewClock returns the node's clock. It runs with the machine's monotonic clock and does
+// not follow the wall clock when that jumps.
+func NewClock() Clock { return monotonic(time.Now()) }
 
-// Now returns the present instant. It does not follow the wall clock when that jumps.
-func (c Clock) Now() naming.Instant { return naming.Instant(time.Since(c.base)) }
+type monotonic time.Time
+
+func (m monotonic) Now() naming.Instant { return naming.Instant(time.Since(time.Time(m))) }

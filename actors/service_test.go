@@ -12,6 +12,7 @@ import (
 	"nactor/actors"
 	"nactor/cluster"
 	"nactor/naming"
+	"nactor/naming/namingtest"
 	"nactor/replica"
 )
 
@@ -54,12 +55,33 @@ type rig struct {
 	*actors.Services
 	views *replica.Store
 	store *store
+	clock *movable
+}
+
+// movable is the node's clock, and can be put forward.
+type movable struct {
+	actors.Clock
+	ahead atomic.Int64
+}
+
+func (m *movable) Now() naming.Instant { return m.Clock.Now() + naming.Instant(m.ahead.Load()) }
+
+// advance puts the clock forward and lets every active service see it.
+func (r *rig) advance(t testing.TB, d time.Duration) {
+	t.Helper()
+	r.clock.ahead.Add(int64(d))
+	for _, a := range r.Active("") {
+		k, _ := naming.ParseIdentity(a.Identity)
+		if _, err := r.Do(context.Background(), k, naming.Tick{}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func start(t testing.TB) *rig {
 	t.Helper()
-	clock := actors.NewClock()
-	r := &rig{store: &store{arrived: make(chan struct{}, 100)}}
+	clock := &movable{Clock: actors.NewClock()}
+	r := &rig{clock: clock, store: &store{arrived: make(chan struct{}, 100)}}
 	r.views = replica.New(clock.Now, nil)
 	rules := naming.DefaultRules()
 	r.Services = actors.NewServices(actors.Config{
@@ -80,6 +102,13 @@ func (r *rig) do(t *testing.T, cmd naming.Command) naming.Result {
 
 func instance(i int, ephemeral bool) *naming.Instance {
 	return &naming.Instance{IP: fmt.Sprintf("10.0.%d.%d", i/250, i%250), Port: 80, Cluster: "DEFAULT", Weight: 1, Enabled: true, Healthy: true, Ephemeral: ephemeral}
+}
+
+func TestConformance(t *testing.T) {
+	r := start(t)
+	namingtest.Run(t, func(t *testing.T) namingtest.Rig {
+		return namingtest.Rig{Registry: r.Services, Reader: r.views, Model: namingtest.V2, Advance: func(d time.Duration) { r.advance(t, d) }}
+	})
 }
 
 func TestRegisterIsShownBeforeItIsAnswered(t *testing.T) {
