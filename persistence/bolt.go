@@ -24,7 +24,7 @@ type Options struct {
 	// after everybody who waited was told: it must not block and not call Close.
 	Fatal func(error)
 
-	// OpenFile and FreeSpace replace the operating system's in tests.
+	// OpenFile and FreeSpace replace the operating system's in tests. nil: its own.
 	OpenFile  func(name string, flag int, perm os.FileMode) (*os.File, error)
 	FreeSpace func(dir string) (int64, error)
 }

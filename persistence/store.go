@@ -7,33 +7,40 @@ import (
 	"nactor/naming"
 )
 
-// Store keeps records durably.
+// Store keeps records durably. Safe for concurrent use.
 type Store interface {
-	// Commit writes a batch as a whole. done is called exactly once, after the batch is on
-	// disk or with the reason why it is not, from the store's own goroutine or before Commit
-	// returns; it must not block. Commit itself never waits for the disk. Errors: kind
-	// naming.KindUnavailable when the disk is full, too much is waiting or the store is
-	// closed; any other error is fatal and has been reported to Options.Fatal.
+	// Commit writes a batch as a whole or not at all. Batches are written in the order of
+	// the calls. done is called exactly once, after the batch is on disk or with the reason
+	// why it is not: from the store's own goroutine, or before Commit returns when the store
+	// refuses at once. done must not block, nor call Close. Commit itself never waits for
+	// the disk; it has read batch when it returns.
+	//
+	// Errors: kind [naming.KindInvalid] for what cannot be stored; [naming.KindUnavailable]
+	// when the disk is full, too much is waiting or the store is closed: nothing was
+	// written, a later try may succeed. Any other error is a fault of the disk: whether the
+	// batch will be there after a restart is not known, no later one is written, and
+	// Options.Fatal has been or is about to be called.
 	Commit(batch []naming.Record, done func(error))
 
-	// Services returns what is held of each service, ordered by identity.
+	// Services returns what is held of each service, ordered by key. Values are the
+	// caller's.
 	Services() iter.Seq2[naming.Saved, error]
 
 	// NodeID is the stable id of this store, made with it.
 	NodeID() string
 
-	// Close writes what was accepted and closes the store.
+	// Close writes what was accepted, calls what has to be called, and closes the store.
 	Close() error
 }
 
-// Refusals of Open. Each is wrapped with the file and what to do.
+// Refusals of [Open]. Each is wrapped with the file and what to do.
 var (
-	// ErrCorrupt: the database is damaged.
+	// ErrCorrupt: the database is damaged, or is not the one that belongs here.
 	ErrCorrupt = errors.New("the database is damaged")
 	// ErrNewer: a newer version of the server wrote the database.
 	ErrNewer = errors.New("the database was written by a newer version")
 	// ErrLost: the database is missing or empty although there was one.
 	ErrLost = errors.New("the database is gone")
 	// ErrLocked: another process holds the database.
-	ErrLocked = errors.New("the database is in use by another process")
+	ErrLocked = errors.New("the database is in use")
 )
