@@ -129,9 +129,9 @@ var eventNames = [...]string{"", "registered", "deregistered", "expired", "healt
 func (k EventKind) String() string { return eventNames[k] }
 
 // Event is one thing that happened. Instance is nil for events of the service as a whole
-// and otherwise the instance as it is now, or was last for the ones that are gone. From
-// events the double write knows what the other structure has to catch up with: service
-// metadata, instances, or both.
+// and for overlays of instances that are not there; otherwise it is the instance as it is
+// now, or was last for the ones that are gone. From events the double write knows what the
+// other structure has to catch up with: service metadata, instances, or both.
 type Event struct {
 	Kind     EventKind
 	Instance *Instance

@@ -71,7 +71,7 @@ func (w *world) view() *naming.View {
 
 // history is a random run: command after pause after command.
 func history(t *rapid.T, addrs *rapid.Generator[naming.Addr], do func(naming.Command), pause func(time.Duration)) {
-	for range rapid.SampledFrom([]int{1, 2, 4, 8, 16, 32, 64, 128}).Draw(t, "steps") {
+	for range rapid.SampledFrom([]int{1, 2, 4, 8, 16, 32, 64}).Draw(t, "steps") {
 		if rapid.IntRange(0, 2).Draw(t, "what") == 0 {
 			pause(Pauses().Draw(t, "pause"))
 		} else {
@@ -283,21 +283,54 @@ func TestRecords(t *testing.T) {
 		w, ledger := newWorld(m), Ledger{}
 		check := func(e naming.Effects) {
 			ledger.Write(e.Records)
-			want := w.view()
-			if want == nil {
-				if saved := ledger.Saved(testKey); saved.Meta != nil || len(saved.Instances)+len(saved.Overlays) > 0 {
-					t.Fatalf("a service that is gone is still written down: %+v", saved)
-				}
-				return
-			}
-			want.Instances = slices.DeleteFunc(want.Instances, func(in *naming.Instance) bool { return in.Ephemeral })
-			got := m.FromSaved(ledger.Saved(testKey), w.now).View(naming.Revision{})
-			got.Ephemeral = want.Ephemeral
-			if !sameView(got, want) {
-				t.Fatalf("from the store %s, want %s", describe(got), describe(want))
-			}
+			written(t, ledger, w)
 		}
 		history(t, Addrs(), func(c naming.Command) { check(w.step(c)) }, func(d time.Duration) { w.pass(d, check) })
+	})
+}
+
+// written checks that a restart from the ledger shows what w shows, its ephemeral
+// instances aside.
+func written(t *rapid.T, ledger Ledger, w *world) {
+	t.Helper()
+	saved, want := ledger.Saved(testKey), w.view()
+	if want == nil {
+		if saved.Meta != nil || len(saved.Instances)+len(saved.Overlays) > 0 {
+			t.Fatalf("a service that is gone is still written down: %+v", saved)
+		}
+		return
+	}
+	want.Instances = slices.DeleteFunc(want.Instances, func(in *naming.Instance) bool { return in.Ephemeral })
+	got := w.model.FromSaved(saved, w.now).View(naming.Revision{})
+	got.Ephemeral = want.Ephemeral
+	if !sameView(got, want) {
+		t.Fatalf("from the store %s, want %s", describe(got), describe(want))
+	}
+}
+
+// After a while nothing is remembered of what is gone.
+func TestForgets(t *testing.T) {
+	forBoth(t, func(t *rapid.T, m Model) {
+		w := newWorld(m)
+		history(t, Addrs(), func(c naming.Command) { w.step(c) }, func(d time.Duration) { w.pass(d, func(naming.Effects) {}) })
+		w.pass(10*time.Minute, func(naming.Effects) {})
+		v := w.view()
+		if v == nil {
+			return
+		}
+		if len(v.Instances) == 0 && v.Meta == nil {
+			t.Fatal("an empty service is still there")
+		}
+		for _, in := range v.Instances {
+			if in.Ephemeral && !beatless(v, in) {
+				t.Fatalf("still there: %+v", in)
+			}
+		}
+		for addr := range v.Overlays {
+			if !slices.ContainsFunc(v.Instances, func(in *naming.Instance) bool { return in.Addr() == addr }) {
+				t.Fatalf("an overlay of nothing: %+v in %s", addr, describe(v))
+			}
+		}
 	})
 }
 

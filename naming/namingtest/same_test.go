@@ -36,7 +36,7 @@ func sameBase(a, b *naming.Instance) bool {
 }
 
 func sameMeta(a, b *naming.ServiceMeta) bool {
-	if a == nil || b == nil {
+	if a == b || a == nil || b == nil {
 		return a == b
 	}
 	return fmt.Sprintf("%+v", *a) == fmt.Sprintf("%+v", *b)

@@ -36,7 +36,7 @@ func (t *step) gone(addr naming.Addr) {
 	}
 }
 
-// drop forgets an overlay, if there is one.
+// drop forgets an overlay, if there is one. The caller tells what changed.
 func (t *step) drop(addr naming.Addr) bool {
 	if _, ok := t.carried[addr]; !ok {
 		return false
@@ -48,7 +48,6 @@ func (t *step) drop(addr naming.Addr) bool {
 	}
 	t.carried = rest
 	t.record(naming.Record{Kind: naming.RecordOverlay, Addr: addr, Delete: true})
-	t.Changed = true
 	return true
 }
 
@@ -67,6 +66,6 @@ func (t *step) forget() {
 	}
 	if len(rest) != len(t.carried) {
 		t.carried = rest
-		t.Changed = true
+		t.changed(naming.InstanceMetadataChanged, nil)
 	}
 }

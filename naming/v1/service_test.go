@@ -261,6 +261,10 @@ func TestCarriedOverlays(t *testing.T) {
 	if len(e.Records) != 2 || e.Records[0].Kind != naming.RecordOverlay || !e.Records[0].Delete || e.Records[1].Instance.Weight != 7 {
 		t.Fatalf("the twin was not written down: %+v", e.Records)
 	}
+	e = s.Step(at(0), naming.Deregister{Addr: other.Addr()})
+	if len(e.Records) != 2 || e.Records[1].Addr != other.Addr() || e.Records[1].Kind != naming.RecordOverlay || s.View(naming.Revision{}).Overlays != nil {
+		t.Fatalf("the overlay of a deregistered instance: %+v", e.Records)
+	}
 	if len(view.Overlays) != 3 {
 		t.Error("a view was changed")
 	}

@@ -100,7 +100,7 @@ func (t *step) lay(addr naming.Addr, o naming.Overlay) {
 	t.record(naming.Record{Kind: naming.RecordOverlay, Addr: addr, Overlay: &o})
 	if len(at) == 0 {
 		t.wake(t.now.Add(t.rules.Remember))
-		t.Changed = true
+		t.changed(naming.InstanceMetadataChanged, nil)
 		return
 	}
 	for _, p := range at {

@@ -26,7 +26,7 @@ func (t *step) tick() {
 		}
 		delete(t.overlays, addr)
 		t.shown = nil
-		t.Changed = true
+		t.changed(naming.InstanceMetadataChanged, nil)
 		t.record(naming.Record{Kind: naming.RecordOverlay, Addr: addr, Delete: true})
 	}
 	if !t.born || t.Changed || len(t.pubs) > 0 || len(t.overlays) > 0 || t.meta != nil {
