@@ -11,6 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/fasthttputil"
+	"github.com/valyala/fastjson"
 
 	"nactor/naming"
 )
@@ -97,6 +98,27 @@ func BenchmarkFront(b *testing.B) {
 		})
 		b.Run(tt.name+"/front", func(b *testing.B) { serveBench(b, s.fast.Handler, tt.raw) })
 	}
+}
+
+// BenchmarkBeatJSON measures reading the JSON of a beat, and the strict check in it.
+func BenchmarkBeatJSON(b *testing.B) {
+	json := []byte(`{"ip":"10.0.0.1","port":80,"weight":1,"serviceName":"DEFAULT_GROUP@@s","cluster":"DEFAULT","metadata":{"preserved.register.source":"SPRING_CLOUD"},"scheduled":false}`)
+	b.Run("whole", func(b *testing.B) {
+		var p fastjson.Parser
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := parseBeat(&p, json); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("check", func(b *testing.B) {
+		for b.Loop() {
+			if err := fastjson.ValidateBytes(json); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 // BenchmarkHandler measures the front alone: what it adds to reading and writing HTTP.

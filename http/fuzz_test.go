@@ -42,6 +42,14 @@ func request4(method, path, query, body string) *fasthttp.Request {
 	return req
 }
 
+// forget makes the registry as good as new.
+func (f *registry) forget() {
+	clear(f.services)
+	clear(f.views)
+	clear(f.subs)
+	f.commands, f.kept, f.set, f.namespaces = nil, nil, nil, nil
+}
+
 // seeds are what official clients send: the Java client 1.4.2, the Go SDK 1.1.6, which does
 // not escape, and the Node SDK 2.6.0, which puts everything into the query.
 var seeds = []struct{ method, path, query, body string }{
@@ -83,12 +91,13 @@ func FuzzParams(f *testing.F) {
 	for _, s := range seeds {
 		f.Add(uint8(find(s.method, s.path)), s.query, s.body)
 	}
+	fake, logged, h := handler(f)
 	f.Fuzz(func(t *testing.T, n uint8, query, body string) {
+		fake.forget()
 		rt := list[int(n)%len(list)]
 		if rt.path == "/actuator/prometheus" {
 			return
 		}
-		fake, logged, h := handler(t)
 		var ctx fasthttp.RequestCtx
 		ctx.Init(request4(rt.method, rt.path, query, body), peer, nil)
 		h(&ctx)
@@ -158,8 +167,9 @@ func FuzzBeat(f *testing.F) {
 	} {
 		f.Add(s)
 	}
+	fake, logged, h := handler(f)
 	f.Fuzz(func(t *testing.T, beat string) {
-		fake, logged, h := handler(t)
+		fake.forget()
 		for _, b := range []string{beat, `{"ip":"9.9.9.9","port":9,"metadata":{"zz":"zz","yy":"yyyyyyyyyyyyyyyyyyyyyyyyyyyy"}}`} {
 			var ctx fasthttp.RequestCtx
 			ctx.Init(request4("PUT", inst+"/beat", "serviceName=s", "beat="+url.QueryEscape(b)), peer, nil)

@@ -42,16 +42,18 @@ func checkText(param string, b []byte) error {
 
 // checkName refuses what cannot be a name.
 func checkName(param string, b []byte) error {
-	if err := checkText(param, b); err != nil {
-		return err
-	}
 	if len(b) > maxName {
 		return naming.Invalid("parameter %s is longer than %d bytes", param, maxName)
 	}
+	ascii := true
 	for _, c := range b {
 		if c < 0x20 || c == 0x7f {
 			return naming.Invalid("parameter %s has control characters", param)
 		}
+		ascii = ascii && c < utf8.RuneSelf
 	}
-	return nil
+	if ascii {
+		return nil
+	}
+	return checkText(param, b)
 }

@@ -156,7 +156,11 @@ func (r *request) parse() error {
 }
 
 func hasPrefixFold(b []byte, prefix string) bool {
-	return len(b) >= len(prefix) && strings.EqualFold(string(b[:len(prefix)]), prefix)
+	if len(b) < len(prefix) {
+		return false
+	}
+	b = b[:len(prefix)]
+	return string(b) == prefix || strings.EqualFold(string(b), prefix)
 }
 
 // inNaming reports whether a path is in the naming API, which has rules of its own.
