@@ -37,7 +37,10 @@ func (s *Service) Follow(now naming.Instant, view *naming.View, clock func(namin
 		s.pubs = append(s.pubs, p)
 	}
 	before := s.overlays
-	s.overlays, s.shown = make(map[naming.Addr]overlay, len(view.Overlays)), nil
+	s.overlays, s.shown = nil, nil
+	if len(view.Overlays) > 0 {
+		s.overlays = make(map[naming.Addr]overlay, len(view.Overlays))
+	}
 	for addr, o := range view.Overlays {
 		since := now
 		if was, ok := before[addr]; ok && was.gone {
