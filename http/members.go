@@ -32,6 +32,7 @@ type Member struct {
 	LastRefresh    time.Time // zero: nothing was heard of it yet
 	ReadyToUpgrade *bool     // nil: does not say (standalone, 1.x)
 	FailedAccesses int
+	GRPC           bool        // takes connections of 2.x clients
 	RaftGroups     []RaftGroup // sorted by name; may be empty
 }
 
@@ -80,7 +81,8 @@ func appendMember(b []byte, m Member) []byte {
 	b = strconv.AppendInt(append(b, `,"failAccessCnt":`...), int64(m.FailedAccesses), 10)
 	// Members of 1.x know no abilities.
 	if len(m.Version) < 2 || m.Version[:2] != "1." {
-		b = append(b, `,"abilities":{"remoteAbility":{"supportRemoteConnection":true},"configAbility":{"supportRemoteMetrics":false},"namingAbility":{"supportJraft":true}}`...)
+		b = strconv.AppendBool(append(b, `,"abilities":{"remoteAbility":{"supportRemoteConnection":`...), m.GRPC)
+		b = append(b, `},"configAbility":{"supportRemoteMetrics":false},"namingAbility":{"supportJraft":true}}`...)
 	}
 	return append(b, '}')
 }

@@ -247,7 +247,7 @@ type node struct{ f *registry }
 
 func (n node) Self() Member {
 	ready := true
-	return Member{IP: "10.0.0.1", Port: 8848, State: "UP", Version: "2.0.3", RaftPort: 7848, LastRefresh: time.UnixMilli(1617892880057), ReadyToUpgrade: &ready,
+	return Member{IP: "10.0.0.1", Port: 8848, State: "UP", Version: "2.0.3", RaftPort: 7848, GRPC: true, LastRefresh: time.UnixMilli(1617892880057), ReadyToUpgrade: &ready,
 		RaftGroups: []RaftGroup{{Name: "naming_persistent_service", Leader: "10.0.0.1:7848", Members: []string{"10.0.0.1:7848"}, Term: 1}}}
 }
 
