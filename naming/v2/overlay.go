@@ -29,6 +29,9 @@ func (t *step) patch(c naming.Patch) {
 		t.Err = naming.NotFound("no matched ip found!")
 		return
 	}
+	if c.Weight == nil && c.Enabled == nil && c.Metadata == nil {
+		return
+	}
 	o := t.overlayOf(at[0].inst)
 	if c.Weight != nil {
 		o.Weight = *c.Weight
