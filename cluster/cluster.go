@@ -39,8 +39,9 @@ const (
 // Proto.Actor starts its remote in any case. Here it listens on a loopback port of the
 // kernel's choice and refuses every call: unguarded, one stray call ends the process.
 func StartStandalone(cfg Config) (*Cluster, error) {
+	log := slog.New(warnings{cfg.Logger.Handler()})
 	system := actor.NewActorSystemWithConfig(actor.Configure(
-		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Logger }),
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return log }),
 	))
 	strategy := actor.NewOneForOneStrategy(restarts, restartWindow, func(any) actor.Directive { return actor.RestartDirective })
 	l := &lookup{spawn: system.Root.Copy().WithGuardian(strategy), kinds: map[string]*actor.Props{}}
