@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -125,6 +126,35 @@ func TestCloseWritesWhatWasAccepted(t *testing.T) {
 	if got := len(services(t, open(t, dir))[svc].Instances); got != 100 {
 		t.Errorf("%d instances after a restart", got)
 	}
+}
+
+// Whoever commits while the store closes gets an answer, and a yes only for what was written.
+func TestCommitWhileClosing(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir)
+	var written atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for {
+				switch err := commit(b, instanceRec(svc, int(written.Load()))); {
+				case err == nil:
+					written.Add(1)
+				case naming.KindOf(err) == naming.KindUnavailable:
+					return
+				default:
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for written.Load() < 20 {
+		runtime.Gosched()
+	}
+	closeStore(t, b)
+	wg.Wait()
+	closeStore(t, open(t, dir))
 }
 
 // done may call the store again: nothing is locked then.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -93,6 +94,37 @@ func usedPages(t *testing.T, f []byte) []int {
 	return pages
 }
 
+// signpost returns a key of a branch page, the first key of the leaf that it points to, and
+// the last key of the leaf before that one. All have the same length.
+func signpost(t *testing.T, f []byte) (key, first, last []byte) {
+	t.Helper()
+	branch := f[usedPage(t, f, branchPage):][:testPage]
+	count := int(u16(branch[10:]))
+	at := func(i int) (key, leaf []byte) {
+		e := pageHeader + i*element
+		pos := e + int(u32(branch[e:]))
+		return branch[pos : pos+int(u32(branch[e+4:]))], f[int(u64(branch[e+8:]))*testPage:][:testPage]
+	}
+	keys := func(leaf []byte) (keys [][]byte) {
+		for i := range int(u16(leaf[10:])) {
+			e := pageHeader + i*element
+			pos := e + int(u32(leaf[e+4:]))
+			keys = append(keys, leaf[pos:pos+int(u32(leaf[e+8:]))])
+		}
+		return keys
+	}
+	for i := 1; i < count; i++ {
+		key, leaf := at(i)
+		_, before := at(i - 1)
+		first, last := keys(leaf)[0], keys(before)[int(u16(before[10:]))-1]
+		if len(key) == len(first) && len(key) == len(last) {
+			return key, first, last
+		}
+	}
+	t.Fatal("no such key")
+	return nil, nil, nil
+}
+
 type readerAt []byte
 
 func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
@@ -147,6 +179,17 @@ func TestDamageIsFound(t *testing.T) {
 			binary.NativeEndian.PutUint64(f[at+pageHeader+8:], uint64(at/testPage))
 			return f
 		},
+		"a signpost too far right": func(t *testing.T, f []byte) []byte {
+			key, first, _ := signpost(t, f)
+			copy(key, first)
+			key[len(key)-1]++ // searches for the first key of a page now go to the page before
+			return f
+		},
+		"a signpost too far left": func(t *testing.T, f []byte) []byte {
+			key, _, last := signpost(t, f)
+			copy(key, last) // searches for the last key of a page now go to the page after
+			return f
+		},
 		"a page that is larger than the file": func(t *testing.T, f []byte) []byte {
 			f[fullLeaf(t, f)+15] = 0x7f
 			return f
@@ -161,7 +204,11 @@ func TestDamageIsFound(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, databaseFile), damage(t, f), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			t.Log(refused(t, dir, ErrCorrupt))
+			text := refused(t, dir, ErrCorrupt)
+			t.Log(text)
+			if name == "a bit of a value" && !strings.Contains(text, "record instances/") {
+				t.Error("the record is not named")
+			}
 		})
 	}
 	t.Run("none", func(t *testing.T) {
@@ -198,6 +245,40 @@ func harmless(t *testing.T, dir, what string, f []byte, want map[naming.Key]nami
 	}
 	closeStore(t, b)
 	return true
+}
+
+// bbolt writes over the pages of the list of free pages. A tool may have written one.
+func TestWrongFreeList(t *testing.T) {
+	dir := t.TempDir()
+	sample(t, dir)
+	tamper(t, dir, func(*bbolt.Tx) error { return nil })
+	path := filepath.Join(dir, databaseFile)
+	f, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := int(u64(f[newestMeta(f)+pageHeader+32:])) * testPage
+	if u16(f[at+8:]) != freelistPage || u16(f[at+10:]) == 0 {
+		t.Fatal("there is no list")
+	}
+	for name, damage := range map[string]func(page []byte){
+		"a used page":   func(page []byte) { binary.NativeEndian.PutUint64(page[16:], uint64(fullLeaf(t, f)/testPage)) },
+		"a page twice":  func(page []byte) { copy(page[16:24], page[24:32]) },
+		"a meta page":   func(page []byte) { clear(page[16:24]) },
+		"no such page":  func(page []byte) { page[23] = 1 },
+		"too many":      func(page []byte) { binary.NativeEndian.PutUint16(page[10:], 600) },
+		"another kind":  func(page []byte) { page[8] = leafPage },
+		"larger counts": func(page []byte) { page[10], page[11], page[23] = 0xff, 0xff, 0x7f },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := append([]byte(nil), f...)
+			damage(g[at : at+testPage])
+			if err := os.WriteFile(path, g, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			t.Log(refused(t, dir, ErrCorrupt))
+		})
+	}
 }
 
 // One wrong bit, anywhere in the pages in use.
