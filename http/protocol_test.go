@@ -174,21 +174,20 @@ func TestShutdownAnswers(t *testing.T) {
 	r.block = make(chan struct{})
 	answers := make(chan answer, 1)
 	go func() { answers <- r.send("POST", inst, "serviceName=s&ip=1.1.1.1&port=80") }()
-	for r.server.conns.count() == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	time.Sleep(50 * time.Millisecond) // the request is read and waits in the registry
+	eventually(t, "the request waits in the registry", func() bool { return r.blocked.Load() == 1 })
 	down := make(chan error, 1)
 	go func() { down <- r.server.Shutdown(context.Background()) }()
-	time.Sleep(100 * time.Millisecond)
+	eventually(t, "nothing is accepted any more", func() bool {
+		c, err := r.ln.Dial()
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
 	select {
 	case err := <-down:
 		t.Fatalf("shut down with a request under way: %v", err)
 	default:
-	}
-	if c, err := r.ln.Dial(); err == nil {
-		c.Close()
-		t.Error("still accepting")
 	}
 	close(r.block)
 	a := <-answers
@@ -210,7 +209,7 @@ func TestShutdownCutsOff(t *testing.T) {
 	defer c.Close()
 	body := "serviceName=s&ip=1.1.1.1&port=80"
 	c.Write([]byte("DELETE /nacos/v1/ns/instance?" + body + " HTTP/1.1\r\nHost: x\r\n\r\n"))
-	time.Sleep(50 * time.Millisecond)
+	eventually(t, "the request waits in the registry", func() bool { return r.blocked.Load() == 1 })
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if err := r.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -235,7 +234,6 @@ func TestShutdownClosesIdle(t *testing.T) {
 	if err := resp.Read(br); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(20 * time.Millisecond)
 	began := time.Now()
 	if err := r.server.Shutdown(context.Background()); err != nil {
 		t.Errorf("shut down: %v", err)
@@ -277,5 +275,15 @@ func TestOutOfFiles(t *testing.T) {
 	var resp fasthttp.Response
 	if err := resp.Read(bufio.NewReader(c)); err != nil || string(resp.Body()) != "OK" {
 		t.Errorf("after a shortage: %s, %v", resp.Body(), err)
+	}
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ type registry struct {
 	fail     error
 	panics   bool
 	block    chan struct{} // Do waits until it is closed
+	blocked  atomic.Int32  // calls that wait
 
 	switches   *naming.Switches
 	set        []string
@@ -63,6 +65,7 @@ func (f *registry) Do(ctx context.Context, key naming.Key, cmd naming.Command) (
 		panic("a RequestCtx left the front")
 	}
 	if f.block != nil {
+		f.blocked.Add(1)
 		<-f.block
 	}
 	f.mu.Lock()
