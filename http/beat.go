@@ -40,7 +40,8 @@ func (r *request) beat() error {
 	res := naming.Result{}
 	if cmd.IP != "" { // else nobody can be meant
 		var err error
-		if full.given && r.s.cfg.Reader.View(key) == nil {
+		// Metadata may be refused, which has to come before anything is done.
+		if full.metadata != nil && full.metadata.Len() > 0 && r.s.cfg.Reader.View(key) == nil {
 			cmd.Instance, err = r.beatInstance(&full, cmd.Addr)
 		}
 		if err == nil {
