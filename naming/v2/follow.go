@@ -36,6 +36,7 @@ func (s *Service) Follow(now naming.Instant, view *naming.View, clock func(namin
 		}
 		s.pubs = append(s.pubs, p)
 	}
+	s.rehash()
 	before := s.overlays
 	s.overlays, s.shown = nil, nil
 	if len(view.Overlays) > 0 {

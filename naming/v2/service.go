@@ -36,6 +36,7 @@ type Service struct {
 	ephemeral bool // kind of the first instance
 	meta      *naming.ServiceMeta
 	pubs      []*publication                  // sorted by address
+	hashes    []uint32                        // of their clients, in the same order
 	overlays  map[naming.Addr]overlay         // nil until the first
 	shown     map[naming.Addr]*naming.Overlay // overlays as views show them; nil: rebuild
 	touched   naming.Instant                  // last change
@@ -63,6 +64,7 @@ func Restore(view *naming.View, now naming.Instant) *Service {
 		s.recall(in.Addr())
 	}
 	slices.SortFunc(s.pubs, func(a, b *publication) int { return compareInstances(a.inst, b.inst) })
+	s.rehash()
 	s.wake(now)
 	return s
 }
@@ -141,9 +143,43 @@ func compareInstances(a, b *naming.Instance) int {
 	}
 }
 
-// find returns a client's publication, or nil. Searching a sorted slice costs some string
-// comparisons; a map would cost more memory than the instances.
+// hash spreads clients; FNV-1a. Two may share one.
+func (id clientID) hash() uint32 {
+	h := uint32(2166136261)
+	for i := range len(id.ip) {
+		h = (h ^ uint32(id.ip[i])) * 16777619
+	}
+	h = (h ^ uint32(id.port)) * 16777619
+	if id.ephemeral {
+		h ^= 1
+	}
+	return h
+}
+
+// rehash makes hashes follow pubs.
+func (s *Service) rehash() {
+	s.hashes = s.hashes[:0]
+	for _, p := range s.pubs {
+		s.hashes = append(s.hashes, idOf(p.inst).hash())
+	}
+}
+
+// scanned is up to how many publications find looks through the hashes: they lie side by
+// side, while each step of a search touches an instance and its text somewhere in memory.
+const scanned = 128
+
+// find returns a client's publication, or nil. A map would cost more memory than the
+// instances.
 func (s *Service) find(id clientID) *publication {
+	if len(s.hashes) <= scanned {
+		h := id.hash()
+		for i, x := range s.hashes {
+			if x == h && idOf(s.pubs[i].inst) == id {
+				return s.pubs[i]
+			}
+		}
+		return nil
+	}
 	i, _ := slices.BinarySearchFunc(s.pubs, id, func(p *publication, id clientID) int {
 		if c := strings.Compare(p.inst.IP, id.ip); c != 0 {
 			return c
@@ -163,12 +199,14 @@ func (s *Service) find(id clientID) *publication {
 func (s *Service) insert(p *publication) {
 	i, _ := s.place(p)
 	s.pubs = slices.Insert(s.pubs, i, p)
+	s.hashes = slices.Insert(s.hashes, i, idOf(p.inst).hash())
 }
 
 // remove takes a publication out.
 func (s *Service) remove(p *publication) {
 	if i, found := s.place(p); found {
 		s.pubs = slices.Delete(s.pubs, i, i+1)
+		s.hashes = slices.Delete(s.hashes, i, i+1)
 	}
 }
 

@@ -51,6 +51,9 @@ func (t *step) expire() {
 	}
 	clear(t.pubs[len(kept):])
 	t.pubs = kept
+	if len(expired) > 0 {
+		t.rehash()
+	}
 	for _, p := range expired {
 		t.gone(p.inst)
 		t.changed(naming.InstanceExpired, p.inst)
