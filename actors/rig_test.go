@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -21,7 +22,7 @@ func startCluster(t testing.TB, kinds []*pacluster.Kind) *cluster.Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.Stop)
+	t.Cleanup(func() { c.Stop(context.Background()) })
 	// The framework sets gRPC's global logger at each start, while the server of the test
 	// before may still be logging its own start. A byte from our server is proof that it is
 	// past that, for us and for the race detector.

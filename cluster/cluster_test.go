@@ -35,7 +35,7 @@ func TestStandalone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Stop()
+	defer c.Stop(t.Context())
 	t.Logf("up after %v", time.Since(begun))
 
 	t.Run("identities are activated once", func(t *testing.T) {

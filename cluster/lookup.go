@@ -10,11 +10,13 @@ import (
 	pacluster "github.com/asynkron/protoactor-go/cluster"
 )
 
-// lookup is the IdentityLookup: it knows which identity is active where and activates.
-// Standalone, every identity lives here.
+// lookup is the IdentityLookup: it activates the identities that this node owns and knows
+// the active ones. What another node owns it does not find: requests for it go to that
+// node as messages, so that state can move before requests do.
 type lookup struct {
 	spawn  *actor.RootContext
 	kinds  map[string]*actor.Props
+	owned  func(identity string) bool // by this node
 	shards [64]activations
 }
 
@@ -29,7 +31,8 @@ func (l *lookup) shard(key string) *activations {
 	return &l.shards[maphash.String(seed, key)%uint64(len(l.shards))]
 }
 
-// Get returns the activation of an identity, made now if there is none.
+// Get returns the activation of an identity, made now if there is none. An activation that
+// is there counts also after its identity has been given to another node: it has to finish.
 func (l *lookup) Get(ci *pacluster.ClusterIdentity) *actor.PID {
 	props := l.kinds[ci.Kind]
 	if props == nil {
@@ -41,6 +44,9 @@ func (l *lookup) Get(ci *pacluster.ClusterIdentity) *actor.PID {
 	defer s.Unlock()
 	if pid := s.pids[key]; pid != nil {
 		return pid
+	}
+	if !l.owned(ci.Identity) {
+		return nil
 	}
 	pid := l.spawn.SpawnPrefix(props, processName(ci.Kind, ci.Identity))
 	if s.pids == nil {

@@ -90,6 +90,7 @@ func (Tick) isCommand()          {}
 type Env struct {
 	Now   Instant
 	Rules *Rules
+	Stamp uint64 // of what is registered or removed in this step: wall-clock time in ns, and greater than every stamp that the owner has seen
 }
 
 // Result is the answer to a command.

@@ -26,6 +26,10 @@ type Instance struct {
 	// Registered is the instance as its client registered it when an overlay covers it,
 	// else nil: the instance is then as registered. Its Healthy field means nothing.
 	Registered *Instance
+
+	// Stamp orders the registrations of one instance that diverged owners took; see
+	// [Env]. Readers are not shown it, and equal instances may differ in it.
+	Stamp uint64
 }
 
 // Addr returns the instance's address.

@@ -24,6 +24,36 @@ func (k Key) Grouped() string { return k.Group + groupSeparator + k.Name }
 // String returns "namespace@@group@@name", the identity of the service's grain.
 func (k Key) String() string { return k.Namespace + groupSeparator + k.Group + groupSeparator + k.Name }
 
+// Hash returns the FNV-1a hash, 64 bits, of the identity. All nodes agree on it.
+func (k Key) Hash() uint64 {
+	h := fnv1a(14695981039346656037, k.Namespace)
+	h = fnv1a(fnv1a(h, groupSeparator), k.Group)
+	return fnv1a(fnv1a(h, groupSeparator), k.Name)
+}
+
+// Partitions is how many shares the services are divided into. A share has one owner and
+// moves as a whole.
+const Partitions = 1024
+
+// Partition returns the share that the service belongs to, the same on all nodes.
+func (k Key) Partition() int {
+	// The finalizer of splitmix64: FNV spreads its low bits badly.
+	x := k.Hash()
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	x ^= x >> 31
+	return int(x % Partitions)
+}
+
+func fnv1a(h uint64, s string) uint64 {
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
+}
+
 // Compare orders keys by namespace, group and name.
 func (k Key) Compare(o Key) int {
 	if c := strings.Compare(k.Namespace, o.Namespace); c != 0 {

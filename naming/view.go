@@ -10,6 +10,21 @@ import (
 // service's grain, Counter with each change within one life.
 type Revision struct{ Activation, Counter uint64 }
 
+// Follows reports whether a view at revision r with this parent contains all that a view at
+// o did, as far as revisions can tell: a later one of the same activation does, and so does
+// one whose activation went on from it.
+func (r Revision) Follows(parent, o Revision) bool {
+	switch o.Activation {
+	case r.Activation:
+		return r.Counter >= o.Counter
+	case parent.Activation:
+		return parent.Counter >= o.Counter
+	}
+	// Of an activation before the parent: that was taken up by the parent, or has been
+	// merged since.
+	return o.Activation < parent.Activation
+}
+
 // Compare orders revisions.
 func (r Revision) Compare(o Revision) int {
 	if c := cmp.Compare(r.Activation, o.Activation); c != 0 {
@@ -23,6 +38,7 @@ func (r Revision) Compare(o Revision) int {
 type View struct {
 	Key       Key
 	Revision  Revision
+	Parent    Revision          // of the view that this activation went on from; zero: of none
 	Meta      *ServiceMeta      // nil: nobody created or updated the service explicitly
 	Ephemeral bool              // flag of the 2.0 service: kind of its first instance
 	Instances []*Instance       // sorted by address

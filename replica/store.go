@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 
@@ -9,13 +8,10 @@ import (
 	"nactor/naming/v2"
 )
 
-const shardCount = 64
-
 // Store holds the views. Readers get what Put has published, never less: a view is
 // replaced by a newer one as a whole. Safe for concurrent use.
 type Store struct {
-	seed   maphash.Seed
-	shards [shardCount]shard
+	shards [naming.Partitions]shard
 	names  names
 
 	services, instances, subscribers atomic.Int64
@@ -24,9 +20,12 @@ type Store struct {
 	onChange func(Notice)
 }
 
+// shard holds the services of one partition.
 type shard struct {
 	sync.RWMutex
 	entries map[naming.Key]*entry
+	sum     uint64 // over key and revision of all views
+	waiting map[naming.Key][]waiting
 }
 
 // entry is one service: its view, if it is known, and its subscribers, who may come first.
@@ -48,11 +47,11 @@ func New(now func() naming.Instant, onChange func(Notice)) *Store {
 	if onChange == nil {
 		onChange = func(Notice) {}
 	}
-	return &Store{seed: maphash.MakeSeed(), now: now, onChange: onChange}
+	return &Store{now: now, onChange: onChange}
 }
 
 func (s *Store) shard(key naming.Key) *shard {
-	return &s.shards[maphash.String(s.seed, key.Name)%shardCount]
+	return &s.shards[key.Partition()]
 }
 
 // View implements [naming.Reader].
@@ -67,13 +66,17 @@ func (s *Store) View(key naming.Key) *naming.View {
 }
 
 // Put publishes a view, unless a newer one is held already.
-func (s *Store) Put(v *naming.View) {
+func (s *Store) Put(v *naming.View) { s.put(v, nil) }
+
+// put publishes v when the view that is held is base, or with base nil when it is older.
+func (s *Store) put(v, base *naming.View) bool {
 	sh := s.shard(v.Key)
 	sh.Lock()
 	e := sh.entry(v.Key)
-	if e.view != nil && e.view.Revision.Compare(v.Revision) >= 0 {
+	if base != nil && e.view != base || e.view != nil && e.view.Revision.Compare(v.Revision) >= 0 {
+		sh.tidy(v.Key, e)
 		sh.Unlock()
-		return
+		return false
 	}
 	before := 0
 	if e.view == nil {
@@ -81,7 +84,10 @@ func (s *Store) Put(v *naming.View) {
 		s.names.add(v.Key)
 	} else {
 		before = len(e.view.Instances)
+		sh.sum -= sum(e.view)
 	}
+	sh.sum += sum(v)
+	sh.tell(v.Key, v.Revision)
 	s.instances.Add(int64(len(v.Instances) - before))
 	e.view = v
 	told := e.subs.Len() > 0
@@ -89,6 +95,7 @@ func (s *Store) Put(v *naming.View) {
 	if told {
 		s.onChange(Notice{Key: v.Key})
 	}
+	return true
 }
 
 // Drop forgets a service that is gone. rev is the revision at which it went; a newer view
@@ -97,10 +104,12 @@ func (s *Store) Drop(key naming.Key, rev naming.Revision) {
 	sh := s.shard(key)
 	sh.Lock()
 	defer sh.Unlock()
+	sh.tell(key, rev)
 	e := sh.entries[key]
 	if e == nil || e.view == nil || e.view.Revision.Compare(rev) > 0 {
 		return
 	}
+	sh.sum -= sum(e.view)
 	s.services.Add(-1)
 	s.instances.Add(-int64(len(e.view.Instances)))
 	s.names.remove(key)

@@ -9,6 +9,7 @@ import (
 // register publishes in, replacing what its client published before, in whichever cluster
 // that was. The clock starts anew.
 func (t *step) register(in *naming.Instance) {
+	in.Stamp = t.stamp
 	id := idOf(in)
 	old := t.find(id)
 	shown := t.overlays[in.Addr()].Cover(in)
@@ -46,6 +47,7 @@ func (t *step) deregister(c naming.Deregister) {
 		return
 	}
 	t.withdraw(p)
+	t.bury(p.inst)
 	t.changed(naming.InstanceDeregistered, p.inst)
 }
 

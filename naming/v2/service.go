@@ -40,6 +40,8 @@ type Service struct {
 	overlays  map[naming.Addr]overlay         // nil until the first
 	shown     map[naming.Addr]*naming.Overlay // overlays as views show them; nil: rebuild
 	touched   naming.Instant                  // last change
+	restored  naming.Instant                  // start of this life: beat clocks that say so were granted, not heard
+	removed   []removed                       // deregistered not long ago, oldest first
 	due       naming.Instant                  // when Tick may next change something
 	waiting   bool                            // due is set
 }
@@ -53,7 +55,7 @@ func New(key naming.Key) *Service {
 // now: a new owner grants one full time-out of grace.
 func Restore(view *naming.View, now naming.Instant) *Service {
 	s := New(view.Key)
-	s.born, s.ephemeral, s.meta, s.touched = true, view.Ephemeral, view.Meta, now
+	s.born, s.ephemeral, s.meta, s.touched, s.restored = true, view.Ephemeral, view.Meta, now, now
 	s.pubs = make([]*publication, 0, len(view.Instances))
 	s.overlays = make(map[naming.Addr]overlay, len(view.Overlays))
 	for addr, o := range view.Overlays {

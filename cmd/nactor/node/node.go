@@ -196,7 +196,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 		note(n.push.Stop(ctx))
 	}
 	if n.cluster != nil {
-		n.cluster.Stop()
+		note(n.cluster.Stop(ctx))
 	}
 	if n.store != nil {
 		note(n.store.Close())
