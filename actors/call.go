@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,9 @@ type call struct {
 	timer  *time.Timer
 
 	durable bool // the command wrote something down
+
+	// then takes the outcome in the place of a caller that waits; it must not block.
+	then func(naming.Result, error)
 }
 
 var calls = sync.Pool{New: func() any {
@@ -36,6 +40,10 @@ func newCall(cmd naming.Command) *call {
 
 // answer ends the call; the grain must not touch it afterwards.
 func (c *call) answer() {
+	if then := c.then; then != nil {
+		then(c.release())
+		return
+	}
 	if !c.state.CompareAndSwap(callOpen, callAnswered) {
 		c.done <- struct{}{} // the caller waits
 	}
@@ -45,10 +53,27 @@ func (c *call) answer() {
 // wait on done.
 func (c *call) answered() bool { return !c.state.CompareAndSwap(callOpen, callAwaited) }
 
+// wait returns the outcome of a call that was sent to the grain of key.
+func (c *call) wait(ctx context.Context, key naming.Key) (naming.Result, error) {
+	if c.answered() {
+		return c.release()
+	}
+	c.timer.Reset(naming.MaxRequestTime)
+	select {
+	case <-c.done:
+		c.timer.Stop()
+		return c.release()
+	case <-c.timer.C:
+		return naming.Result{}, naming.Unavailable("service %s did not answer within %v; the request may still be carried out", key.Grouped(), naming.MaxRequestTime)
+	case <-ctx.Done():
+		return naming.Result{}, naming.Unavailable("request to service %s given up: %w", key.Grouped(), ctx.Err())
+	}
+}
+
 // release returns the outcome of a call that was answered, and the call to the pool.
 func (c *call) release() (naming.Result, error) {
 	result, err := c.result, c.err
-	c.cmd, c.result, c.err, c.durable = nil, naming.Result{}, nil, false
+	c.cmd, c.result, c.err, c.durable, c.then = nil, naming.Result{}, nil, false, nil
 	c.state.Store(callOpen)
 	calls.Put(c)
 	return result, err

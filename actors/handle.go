@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 
@@ -18,6 +17,7 @@ const maxPending = 10_000
 // that a grain never retires with one in its mailbox.
 type handle struct {
 	key     naming.Key
+	part    int          // partition of key
 	pending atomic.Int64 // unanswered calls; retired: a large negative number
 	once    sync.Once
 	pid     atomic.Pointer[actor.PID] // set once the grain has been found
@@ -48,22 +48,42 @@ func (h *handle) retire() bool { return h.pending.CompareAndSwap(0, retired) }
 
 // handles finds the handles of the services that are active here.
 type handles struct {
-	seed   maphash.Seed
-	shards [64]struct {
-		sync.RWMutex
-		by map[naming.Key]*handle
-	}
-	count atomic.Int64
+	shards [64]handleShard
+	count  atomic.Int64
 }
 
-func newHandles() *handles { return &handles{seed: maphash.MakeSeed()} }
+type handleShard struct {
+	sync.RWMutex
+	by map[naming.Key]*handle
+}
+
+func newHandles() *handles { return &handles{} }
+
+func (hs *handles) shard(partition int) *handleShard { return &hs.shards[partition%len(hs.shards)] }
 
 // find returns the handle of an active service, or nil.
 func (hs *handles) find(key naming.Key) *handle {
-	sh := &hs.shards[maphash.String(hs.seed, key.Name)%uint64(len(hs.shards))]
+	sh := hs.shard(key.Partition())
 	sh.RLock()
 	defer sh.RUnlock()
 	return sh.by[key]
+}
+
+// active reports whether a service has a grain here, or is about to.
+func (hs *handles) active(key naming.Key) bool { return hs.find(key) != nil }
+
+// partition returns the handles of the active services of a partition.
+func (hs *handles) partition(p int) []*handle {
+	sh := hs.shard(p)
+	sh.RLock()
+	defer sh.RUnlock()
+	var out []*handle
+	for _, h := range sh.by {
+		if h.part == p {
+			out = append(out, h)
+		}
+	}
+	return out
 }
 
 // of returns the handle of a service, a new one if there is none.
@@ -71,7 +91,8 @@ func (hs *handles) of(key naming.Key) *handle {
 	if h := hs.find(key); h != nil {
 		return h
 	}
-	sh := &hs.shards[maphash.String(hs.seed, key.Name)%uint64(len(hs.shards))]
+	p := key.Partition()
+	sh := hs.shard(p)
 	sh.Lock()
 	defer sh.Unlock()
 	h := sh.by[key]
@@ -79,7 +100,7 @@ func (hs *handles) of(key naming.Key) *handle {
 		if sh.by == nil {
 			sh.by = map[naming.Key]*handle{}
 		}
-		h = &handle{key: key}
+		h = &handle{key: key, part: p}
 		sh.by[key] = h
 		hs.count.Add(1)
 	}
@@ -88,7 +109,7 @@ func (hs *handles) of(key naming.Key) *handle {
 
 // drop removes a retired handle.
 func (hs *handles) drop(h *handle) {
-	sh := &hs.shards[maphash.String(hs.seed, h.key.Name)%uint64(len(hs.shards))]
+	sh := hs.shard(h.part)
 	sh.Lock()
 	defer sh.Unlock()
 	if sh.by[h.key] == h {

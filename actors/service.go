@@ -23,6 +23,14 @@ type service struct {
 	handle *handle
 	state  *v2.Service
 	rev    naming.Revision
+	parent naming.Revision // what this life went on from
+	shown  *naming.View    // last shown; nil: nothing
+	base   *naming.View    // what this life went on from, for as long as another node may know more
+	began  naming.Instant
+	moved  bool              // another node serves this service: nothing is carried out any more
+	leave  *dismiss          // a dismissal that waits for the commit under way
+	legacy []naming.Heritage // what waits for it too
+	stale  bool              // the store holds something that another node wrote
 
 	held    []*call // applied, not yet shown or answered
 	records []naming.Record
@@ -48,7 +56,12 @@ type batch struct {
 }
 
 type (
-	ring      struct{} // the alarm of a service went off
+	ring      struct{}                              // the alarm of a service went off
+	dismiss   struct{ done func(*naming.Heritage) } // the service goes to another node
+	inherit   struct{ naming.Heritage }             // what another node knew
+	reconcile struct{}                              // the store holds something that another node wrote
+	rouse     struct{}                              // the service must be looked after
+	beats     struct{ addrs []naming.Addr }         // heartbeats that were answered elsewhere
 	committed struct {
 		batch *batch
 		err   error
@@ -59,6 +72,10 @@ var ringing = &ring{}
 
 // ringPause lets time-outs that fall close together be one pass over the instances.
 const ringPause = 200 * time.Millisecond
+
+// baseKept is for how long a grain can tell what another node knew more than the view that
+// it went on from.
+const baseKept = time.Minute
 
 // maxBatch bounds how many commands are shown at once, and so how long the first of them
 // waits for the last.
@@ -74,11 +91,25 @@ func (s *service) Receive(ctx actor.Context) {
 		s.take(m)
 	case *ring:
 		s.armed, s.rang = false, s.Clock.Now()
-		if s.handle.batch == nil {
+		if s.handle.batch == nil && !s.moved {
 			s.step(nil, naming.Tick{})
 		}
 	case *committed:
 		s.committed(m)
+	case *beats:
+		s.handle.pending.Add(-1)
+		s.beats(m)
+	case *rouse:
+		s.handle.pending.Add(-1)
+	case *inherit:
+		s.handle.pending.Add(-1)
+		s.inherit(m.Heritage)
+	case *reconcile:
+		s.handle.pending.Add(-1)
+		s.reconcile()
+	case *dismiss:
+		s.handle.pending.Add(-1)
+		s.dismiss(m)
 	case *inspect:
 		s.handle.pending.Add(-1)
 		m.reply <- s.describe()
@@ -124,18 +155,29 @@ func (s *service) stopped() {
 
 // restore takes up the state from what this node shows; what was done since is undone.
 func (s *service) restore() {
-	s.rev = naming.Revision{Activation: s.lives.Add(1)}
+	now := s.Clock.Now()
+	s.began, s.parent, s.shown, s.base = now, naming.Revision{}, nil, nil
+	s.dirty = false
 	if view := s.Views.View(s.handle.key); view != nil {
-		s.state = v2.Restore(view, s.Clock.Now())
+		s.state = v2.Restore(view, now)
+		s.parent, s.shown, s.base = view.Revision, view, view
+		// What was only loaded is shown again, for the nodes that loaded something else.
+		s.dirty = view.Revision.Activation == loaded
 	} else {
 		s.state = v2.New(s.handle.key)
 	}
-	s.dirty = false
+	s.rev = naming.Revision{Activation: s.activation(s.parent.Activation)}
+	s.reconcile()
 }
 
 // take carries out a call, or keeps it until the commit under way has ended. Heartbeats
 // never wait for a disk.
 func (s *service) take(c *call) {
+	if s.moved {
+		c.err = errMoved
+		s.reply(c)
+		return
+	}
 	if _, beat := c.cmd.(naming.Beat); s.handle.batch != nil && !beat {
 		s.waiting = append(s.waiting, c)
 		return
@@ -147,10 +189,13 @@ func (s *service) take(c *call) {
 func (s *service) step(c *call, cmd naming.Command) {
 	s.current = c
 	now := s.Clock.Now()
-	e := s.state.Step(naming.Env{Now: now, Rules: s.rules.Load()}, cmd)
+	e := s.state.Step(s.env(now), cmd)
 	s.current = nil
 	s.dirty = s.dirty || e.Changed
 	s.records = append(s.records, e.Records...)
+	if s.base != nil && now.Since(s.began) > baseKept {
+		s.base = nil
+	}
 	if _, ok := cmd.(naming.Beat); ok && e.Result.Known {
 		s.lastBeat = now
 	}
@@ -179,6 +224,7 @@ func (s *service) settle() {
 	b := &batch{rev: s.rev, calls: s.held}
 	if s.state.Exists() {
 		b.view = s.state.View(s.rev)
+		b.view.Parent = s.parent
 	}
 	records := s.records
 	s.held, s.records, s.dirty, s.since = nil, nil, false, 0
@@ -194,15 +240,34 @@ func (s *service) settle() {
 
 // show publishes a batch and answers its callers.
 func (s *service) show(b *batch) {
+	change := &change{key: s.handle.key, base: s.shown, next: b.view, gone: b.rev}
+	s.shown = b.view
 	if b.view != nil {
 		s.Views.Put(b.view)
 	} else {
+		s.graves.add(s.handle.key, b.rev)
 		s.Views.Drop(s.handle.key, b.rev)
 	}
 	for _, c := range b.calls {
 		c.result.Revision = b.rev
-		s.reply(c)
 	}
+	if s.mesh == nil {
+		for _, c := range b.calls {
+			s.reply(c)
+		}
+		return
+	}
+	// The calls do not wait for this grain any more, but for another node to have the change.
+	s.handle.pending.Add(-int64(len(b.calls)))
+	var done func()
+	if calls := b.calls; len(calls) > 0 {
+		done = func() {
+			for _, c := range calls {
+				c.answer()
+			}
+		}
+	}
+	s.mesh.feed.append(change, done)
 }
 
 // committed ends a commit. One that failed is undone by going back to what is shown, and
@@ -234,6 +299,19 @@ func (s *service) committed(m *committed) {
 	}
 	again = append(again, s.waiting...)
 	s.waiting = nil
+	if s.leave != nil && s.handle.batch == nil {
+		// What was carried out meanwhile is undone by moving it, undone, to where it belongs.
+		s.depart()
+	}
+	if s.handle.batch == nil {
+		for _, h := range s.legacy {
+			s.inherit(h)
+		}
+		s.legacy = nil
+		if s.stale {
+			s.reconcile()
+		}
+	}
 	for _, c := range again {
 		s.take(c)
 	}
@@ -248,14 +326,30 @@ func (s *service) reply(c *call) {
 // look after it: one that is gone, or that has no instance and nothing to wait for.
 func (s *service) rest() {
 	_, waits := s.state.Deadline()
+	if s.moved && s.handle.retire() {
+		s.end()
+		return
+	}
+	if s.moved {
+		return
+	}
 	if s.state.Len() == 0 && !s.dirty && s.handle.batch == nil && (!waits || !s.state.Exists()) && s.handle.retire() {
-		s.disarm()
-		s.place.Retire(ServiceKind, s.handle.key.String(), s.ctx.Self())
-		s.handles.drop(s.handle)
-		s.ctx.Stop(s.ctx.Self())
+		s.end()
 		return
 	}
 	s.arm()
+}
+
+// end stops a grain whose handle has retired.
+func (s *service) end() {
+	s.disarm()
+	s.place.Retire(ServiceKind, s.handle.key.String(), s.ctx.Self())
+	s.handles.drop(s.handle)
+	s.ctx.Stop(s.ctx.Self())
+}
+
+func (s *service) env(now naming.Instant) naming.Env {
+	return naming.Env{Now: now, Rules: s.rules.Load(), Stamp: s.stamp()}
 }
 
 // arm sets the alarm for the next deadline.
@@ -307,5 +401,8 @@ func (s *service) contain() {
 		s.reply(c)
 	}
 	s.held, s.waiting = nil, nil
+	if s.leave != nil {
+		s.leave.done(nil)
+	}
 	panic(r)
 }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"runtime"
@@ -43,6 +44,16 @@ type Config struct {
 
 	// Identity tells which service a grain is from its process id.
 	Identity func(*actor.PID) string
+
+	// The rest is for a node that is not alone.
+
+	Self    string // id of this node
+	Peers   Peers  // nil: standalone
+	MinAcks int    // other replicas that must have a change before it is acknowledged
+
+	// Saved returns what the store holds of a service; it must be quick. A grain that wakes
+	// goes by it: its replica may be behind.
+	Saved func(naming.Key) (naming.Saved, bool)
 }
 
 // Services carries commands to the grains of services. It implements [naming.Registry].
@@ -52,6 +63,11 @@ type Services struct {
 	handles  *handles
 	place    Placement
 	lives    atomic.Uint64 // last activation number
+	stamps   atomic.Uint64 // last stamp
+	mesh     *mesh         // nil: standalone
+	keeper   *keeper
+	gateway  *gateway
+	graves   graves
 	restarts atomic.Uint64
 }
 
@@ -63,6 +79,11 @@ func NewServices(cfg Config) *Services {
 	s.rules.Store(cfg.Rules)
 	// Activations of a later process are later than all of an earlier one.
 	s.lives.Store(uint64(time.Now().UnixNano()))
+	if cfg.Peers != nil {
+		s.mesh = newMesh(s)
+		s.keeper = newKeeper(s.mesh)
+		s.gateway = newGateway(s)
+	}
 	return s
 }
 
@@ -82,16 +103,21 @@ func (s *Services) Place(p Placement) { s.place = p }
 // SetRules changes the rules for all services from their next step on.
 func (s *Services) SetRules(r naming.Rules) { s.rules.Store(&r) }
 
-// Load shows what the store holds, at start. Services with something to wait for are woken.
+// Load shows what the store holds, at start. Alone, services with something to wait for are
+// woken; with others here that is for their owner to do, once it is known.
 func (s *Services) Load(ctx context.Context, saved iter.Seq2[naming.Saved, error]) error {
 	for sv, err := range saved {
 		if err != nil {
 			return err
 		}
 		state := v2.FromSaved(sv, s.Clock.Now())
-		s.Views.Put(state.View(naming.Revision{Activation: s.lives.Add(1)}))
-		if _, waits := state.Deadline(); waits {
-			if _, err := s.Do(ctx, sv.Key, naming.Tick{}); err != nil {
+		rev := naming.Revision{Activation: loaded}
+		if s.mesh == nil {
+			rev.Activation = s.lives.Add(1)
+		}
+		s.Views.Put(state.View(rev))
+		if _, waits := state.Deadline(); waits && s.mesh == nil {
+			if _, err := s.local(ctx, sv.Key, naming.Tick{}); err != nil {
 				return err
 			}
 		}
@@ -99,11 +125,43 @@ func (s *Services) Load(ctx context.Context, saved iter.Seq2[naming.Saved, error
 	return nil
 }
 
+// loaded is the activation of views that no grain has shown yet: each node reads them from
+// its own store, which may be behind the others'.
+const loaded = 1
+
 // Do implements [naming.Registry].
 func (s *Services) Do(ctx context.Context, key naming.Key, cmd naming.Command) (naming.Result, error) {
+	if s.mesh == nil {
+		return s.local(ctx, key, cmd)
+	}
+	return s.route(ctx, key, cmd)
+}
+
+// errMoved answers a call that was not carried out because the service is moving to another
+// node.
+var errMoved = errors.New("the service is moving to another node")
+
+// local has a command carried out by the service's grain on this node.
+func (s *Services) local(ctx context.Context, key naming.Key, cmd naming.Command) (naming.Result, error) {
+	h, err := s.hold(key, cmd)
+	if h == nil {
+		return naming.Result{}, err
+	}
+	pid := s.locate(h)
+	if pid == nil {
+		return naming.Result{}, errMoved
+	}
+	c := newCall(cmd)
+	s.place.System().Root.Send(pid, c)
+	return c.wait(ctx, key)
+}
+
+// hold returns the handle of a service, with one more call announced; nil when there is
+// nothing to do, or an error says why not.
+func (s *Services) hold(key naming.Key, cmd naming.Command) (*handle, error) {
 	h := s.handles.find(key)
 	if h == nil && pointless(cmd) && s.Views.View(key) == nil {
-		return naming.Result{}, nil
+		return nil, nil
 	}
 	for {
 		if h == nil {
@@ -111,39 +169,67 @@ func (s *Services) Do(ctx context.Context, key naming.Key, cmd naming.Command) (
 		}
 		ok, busy := h.acquire()
 		if busy {
-			return naming.Result{}, naming.Unavailable("service %s is overloaded: %d requests are waiting; try again later", key.Grouped(), maxPending)
+			return nil, naming.Unavailable("service %s is overloaded: %d requests are waiting; try again later", key.Grouped(), maxPending)
 		}
 		if ok {
-			break
+			return h, nil
 		}
 		// It is retiring this very moment.
 		runtime.Gosched()
 		h = s.handles.of(key)
 	}
-	c := newCall(cmd)
-	s.place.System().Root.Send(s.locate(h), c)
-	if c.answered() {
-		return c.release()
-	}
-	c.timer.Reset(naming.MaxRequestTime)
-	select {
-	case <-c.done:
-		c.timer.Stop()
-		return c.release()
-	case <-c.timer.C:
-		return naming.Result{}, naming.Unavailable("service %s did not answer within %v; the request may still be carried out", key.Grouped(), naming.MaxRequestTime)
-	case <-ctx.Done():
-		return naming.Result{}, naming.Unavailable("request to service %s given up: %w", key.Grouped(), ctx.Err())
-	}
 }
 
-// locate returns the grain of a handle, brought to life if it is not.
+// locate returns the grain of a handle, brought to life if it is not. Nil: it cannot live
+// here any more; the call that was announced is taken back.
 func (s *Services) locate(h *handle) *actor.PID {
 	if pid := h.pid.Load(); pid != nil {
 		return pid
 	}
 	h.once.Do(func() { h.pid.Store(s.place.Activate(ServiceKind, h.key.String())) })
-	return h.pid.Load()
+	pid := h.pid.Load()
+	if pid == nil {
+		h.pending.Add(-1)
+		if h.retire() {
+			s.handles.drop(h)
+		}
+	}
+	return pid
+}
+
+// post sends a message to the service's grain, which is brought to life if it is not, and
+// has no answer.
+func (s *Services) post(key naming.Key, message any) {
+	h, err := s.hold(key, nil)
+	if err != nil {
+		return // overloaded: what is posted is repeated or repaired
+	}
+	if pid := s.locate(h); pid != nil {
+		s.place.System().Root.Send(pid, message)
+	}
+}
+
+// stamp returns the stamp of a step, later than all before.
+func (s *Services) stamp() uint64 {
+	now := uint64(time.Now().UnixNano())
+	for {
+		last := s.stamps.Load()
+		next := max(now, last+1)
+		if s.stamps.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+// activation returns the number of a life that follows on one of number after.
+func (s *Services) activation(after uint64) uint64 {
+	for {
+		last := s.lives.Load()
+		next := max(last, after) + 1
+		if s.lives.CompareAndSwap(last, next) {
+			return next
+		}
+	}
 }
 
 // pointless reports whether a command does nothing to a service that nobody knows.

@@ -29,7 +29,7 @@ type Config struct {
 
 	// Partition returns the share that an identity belongs to, below [Partitions].
 	Partition func(identity string) int
-	Gossip Gossip
+	Gossip    Gossip
 	// Remote are the options of the port between the actors: who may connect, what is let
 	// through.
 	Remote []remote.ConfigOption

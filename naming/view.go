@@ -3,6 +3,7 @@ package naming
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync/atomic"
 )
 
@@ -134,6 +135,23 @@ func (v *View) Find(addr Addr) *Instance {
 	for _, in := range v.Instances {
 		if in.IP == addr.IP && in.Port == addr.Port && (addr.Cluster == "" || in.Cluster == addr.Cluster) {
 			return in
+		}
+	}
+	return nil
+}
+
+// FindClient returns the instance that the client at ip:port published, in whichever
+// cluster, or nil.
+func (v *View) FindClient(ip string, port int, ephemeral bool) *Instance {
+	i, _ := slices.BinarySearchFunc(v.Instances, ip, func(in *Instance, ip string) int {
+		if c := strings.Compare(in.IP, ip); c != 0 {
+			return c
+		}
+		return cmp.Compare(in.Port, port)
+	})
+	for ; i < len(v.Instances) && v.Instances[i].IP == ip && v.Instances[i].Port == port; i++ {
+		if v.Instances[i].Ephemeral == ephemeral {
+			return v.Instances[i]
 		}
 	}
 	return nil

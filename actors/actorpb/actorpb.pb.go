@@ -1069,13 +1069,11 @@ func (*Packet_Synced) isPacket_Body() {}
 
 func (*Packet_Gone) isPacket_Body() {}
 
-// Ack acknowledges all packets of a session up to seq. Restart asks the sender for a new
-// session: the receiver does not know this one.
+// Ack acknowledges all packets of a session up to seq.
 type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       uint64                 `protobuf:"fixed64,1,opt,name=session,proto3" json:"session,omitempty"`
 	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
-	Restart       bool                   `protobuf:"varint,3,opt,name=restart,proto3" json:"restart,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1122,13 +1120,6 @@ func (x *Ack) GetSeq() uint64 {
 		return x.Seq
 	}
 	return 0
-}
-
-func (x *Ack) GetRestart() bool {
-	if x != nil {
-		return x.Restart
-	}
-	return false
 }
 
 type Deltas struct {
@@ -1355,6 +1346,7 @@ type Pull struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Keys          []*Key                 `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
 	Merge         bool                   `protobuf:"varint,2,opt,name=merge,proto3" json:"merge,omitempty"` // the views that come back are to be merged, not shown
+	Id            uint64                 `protobuf:"fixed64,3,opt,name=id,proto3" json:"id,omitempty"`      // of the answer
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1403,10 +1395,21 @@ func (x *Pull) GetMerge() bool {
 	return false
 }
 
+func (x *Pull) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+// Views answers a Pull, in several messages the last of which says so; with id 0 it was not
+// asked for.
 type Views struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Views         []*View                `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
 	Merge         bool                   `protobuf:"varint,2,opt,name=merge,proto3" json:"merge,omitempty"`
+	Id            uint64                 `protobuf:"fixed64,3,opt,name=id,proto3" json:"id,omitempty"`
+	Last          bool                   `protobuf:"varint,4,opt,name=last,proto3" json:"last,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1451,6 +1454,20 @@ func (x *Views) GetViews() []*View {
 func (x *Views) GetMerge() bool {
 	if x != nil {
 		return x.Merge
+	}
+	return false
+}
+
+func (x *Views) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Views) GetLast() bool {
+	if x != nil {
+		return x.Last
 	}
 	return false
 }
@@ -1616,12 +1633,12 @@ func (x *Claim) GetSums() []uint64 {
 	return nil
 }
 
-// Claimed answers a Claim. Listing has what differs. Refused: the receiver's ring says
-// something else, also after it has waited for a while.
+// Claimed answers a Claim, perhaps in several messages. Listing has what the sender holds of
+// those partitions where that differs.
 type Claimed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"fixed64,1,opt,name=id,proto3" json:"id,omitempty"`
-	Refused       bool                   `protobuf:"varint,2,opt,name=refused,proto3" json:"refused,omitempty"`
+	Partitions    []uint32               `protobuf:"varint,2,rep,packed,name=partitions,proto3" json:"partitions,omitempty"`
 	Listing       *Listing               `protobuf:"bytes,3,opt,name=listing,proto3" json:"listing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1664,11 +1681,11 @@ func (x *Claimed) GetId() uint64 {
 	return 0
 }
 
-func (x *Claimed) GetRefused() bool {
+func (x *Claimed) GetPartitions() []uint32 {
 	if x != nil {
-		return x.Refused
+		return x.Partitions
 	}
-	return false
+	return nil
 }
 
 func (x *Claimed) GetListing() *Listing {
@@ -1788,6 +1805,7 @@ type Tombstone struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Addr          *Addr                  `protobuf:"bytes,1,opt,name=addr,proto3" json:"addr,omitempty"`
 	Ago           uint32                 `protobuf:"varint,2,opt,name=ago,proto3" json:"ago,omitempty"` // ms
+	Stamp         uint64                 `protobuf:"fixed64,3,opt,name=stamp,proto3" json:"stamp,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1832,6 +1850,13 @@ func (x *Tombstone) GetAddr() *Addr {
 func (x *Tombstone) GetAgo() uint32 {
 	if x != nil {
 		return x.Ago
+	}
+	return 0
+}
+
+func (x *Tombstone) GetStamp() uint64 {
+	if x != nil {
+		return x.Stamp
 	}
 	return 0
 }
@@ -2957,11 +2982,10 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	" \x01(\v2\x16.nactor.actors.HandoffH\x00R\ahandoff\x12/\n" +
 	"\x06synced\x18\v \x01(\v2\x15.nactor.actors.SyncedH\x00R\x06synced\x12)\n" +
 	"\x04gone\x18\f \x01(\v2\x13.nactor.actors.GoneH\x00R\x04goneB\x06\n" +
-	"\x04body\"K\n" +
+	"\x04body\"1\n" +
 	"\x03Ack\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x18\n" +
-	"\arestart\x18\x03 \x01(\bR\arestart\" \n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\" \n" +
 	"\x06Deltas\x12\x16\n" +
 	"\x06deltas\x18\x01 \x03(\fR\x06deltas\"X\n" +
 	"\x06Digest\x12\x12\n" +
@@ -2978,13 +3002,16 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\n" +
 	"partitions\x18\x01 \x03(\rB\x02\x10\x01R\n" +
 	"partitions\x12.\n" +
-	"\aentries\x18\x02 \x03(\v2\x14.nactor.actors.EntryR\aentries\"D\n" +
+	"\aentries\x18\x02 \x03(\v2\x14.nactor.actors.EntryR\aentries\"T\n" +
 	"\x04Pull\x12&\n" +
 	"\x04keys\x18\x01 \x03(\v2\x12.nactor.actors.KeyR\x04keys\x12\x14\n" +
-	"\x05merge\x18\x02 \x01(\bR\x05merge\"H\n" +
+	"\x05merge\x18\x02 \x01(\bR\x05merge\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x06R\x02id\"l\n" +
 	"\x05Views\x12)\n" +
 	"\x05views\x18\x01 \x03(\v2\x13.nactor.actors.ViewR\x05views\x12\x14\n" +
-	"\x05merge\x18\x02 \x01(\bR\x05merge\"6\n" +
+	"\x05merge\x18\x02 \x01(\bR\x05merge\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x06R\x02id\x12\x12\n" +
+	"\x04last\x18\x04 \x01(\bR\x04last\"6\n" +
 	"\x04Gone\x12.\n" +
 	"\aentries\x18\x01 \x03(\v2\x14.nactor.actors.EntryR\aentries\"\x1c\n" +
 	"\x06Synced\x12\x12\n" +
@@ -2995,10 +3022,12 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\n" +
 	"partitions\x18\x03 \x03(\rB\x02\x10\x01R\n" +
 	"partitions\x12\x16\n" +
-	"\x04sums\x18\x04 \x03(\x06B\x02\x10\x01R\x04sums\"e\n" +
+	"\x04sums\x18\x04 \x03(\x06B\x02\x10\x01R\x04sums\"o\n" +
 	"\aClaimed\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x18\n" +
-	"\arefused\x18\x02 \x01(\bR\arefused\x120\n" +
+	"\x02id\x18\x01 \x01(\x06R\x02id\x12\"\n" +
+	"\n" +
+	"partitions\x18\x02 \x03(\rB\x02\x10\x01R\n" +
+	"partitions\x120\n" +
 	"\alisting\x18\x03 \x01(\v2\x16.nactor.actors.ListingR\alisting\">\n" +
 	"\aHandoff\x123\n" +
 	"\bservices\x18\x01 \x03(\v2\x17.nactor.actors.HeritageR\bservices\"\x89\x01\n" +
@@ -3007,10 +3036,11 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x06silent\x18\x02 \x03(\rB\x02\x10\x01R\x06silent\x128\n" +
 	"\n" +
 	"tombstones\x18\x03 \x03(\v2\x18.nactor.actors.TombstoneR\n" +
-	"tombstones\"F\n" +
+	"tombstones\"\\\n" +
 	"\tTombstone\x12'\n" +
 	"\x04addr\x18\x01 \x01(\v2\x13.nactor.actors.AddrR\x04addr\x12\x10\n" +
-	"\x03ago\x18\x02 \x01(\rR\x03ago\">\n" +
+	"\x03ago\x18\x02 \x01(\rR\x03ago\x12\x14\n" +
+	"\x05stamp\x18\x03 \x01(\x06R\x05stamp\">\n" +
 	"\bCommands\x122\n" +
 	"\bcommands\x18\x01 \x03(\v2\x16.nactor.actors.CommandR\bcommands\"\xc7\x05\n" +
 	"\aCommand\x12\x0e\n" +

@@ -36,12 +36,14 @@ func (t *step) bury(in *naming.Instance) {
 	t.removed = append(slices.Delete(t.removed, 0, old), removed{in.Addr(), t.now, t.stamp})
 }
 
-// Heritage returns the state that a new owner needs to go on from view, which must be the
-// newest one.
+// Heritage returns the state that a new owner needs to go on from view, the newest one
+// that was shown.
 func (s *Service) Heritage(view *naming.View, now naming.Instant) naming.Heritage {
-	h := naming.Heritage{View: view, Silent: make([]time.Duration, len(s.pubs))}
-	for i, p := range s.pubs {
-		h.Silent[i] = max(0, now.Since(p.clock.Last))
+	h := naming.Heritage{View: view, Silent: make([]time.Duration, len(view.Instances))}
+	for i, in := range view.Instances {
+		if p := s.find(idOf(in)); p != nil {
+			h.Silent[i] = max(0, now.Since(p.clock.Last))
+		}
 	}
 	for _, r := range s.removed {
 		if ago := now.Since(r.at); ago <= rememberRemoved {
@@ -81,6 +83,21 @@ func (s *Service) Inherit(env naming.Env, h naming.Heritage) naming.Effects {
 		t.changed(naming.ServiceMetadataChanged, nil)
 	}
 	return t.end()
+}
+
+// Credit takes over when the instances that have not been heard of in this life were last
+// heard of by the owner before, whose view holds nothing that this one does not.
+func (s *Service) Credit(env naming.Env, h naming.Heritage) {
+	t := begin(s, env)
+	for i, in := range h.View.Instances {
+		if i >= len(h.Silent) || !in.Ephemeral {
+			continue
+		}
+		if p := t.find(idOf(in)); p != nil && t.granted(p) {
+			p.clock.Last = t.now.Add(-h.Silent[i])
+			t.wakeFor(p.inst, p.clock.Last)
+		}
+	}
 }
 
 // granted reports whether the instance has not been heard of in this life.

@@ -1,0 +1,245 @@
+package actors
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"nactor/actors/actorpb"
+	"nactor/naming"
+)
+
+// Peers is how the actors of a node reach those of other nodes. Package cluster implements
+// it.
+type Peers interface {
+	// Send sends a message to an inbox of another node. It returns at once; the message may
+	// be lost. Messages that arrive do so in order.
+	Send(to, inbox string, message proto.Message)
+}
+
+// The inboxes that a node must open for its services, see [Services.Inboxes].
+const (
+	inboxReplica = "replica"
+	inboxCommand = "command"
+)
+
+// Peer is another node that can be spoken to.
+type Peer struct {
+	ID      string // of the node
+	Process string // of this life of it
+	Ready   bool   // it has all that the others own; false while it is joining
+}
+
+// Topology is who is here and who owns what. Immutable.
+type Topology struct {
+	Ring  uint64 // names the distribution; equal on all nodes that have the same
+	Owner func(partition int) string
+	Peers []Peer // all that are up, without this node
+}
+
+// mesh is this node's links to all others, and the other ends of theirs.
+type mesh struct {
+	*Services
+	out  Peers
+	feed *feed
+
+	mu     sync.Mutex
+	links  map[string]*linkRun // by process
+	routes map[string]*link    // by node
+	from   map[string]*inbound // by node
+	wg     sync.WaitGroup
+
+	sessions atomic.Uint64
+}
+
+type linkRun struct {
+	*link
+	quit chan struct{}
+}
+
+// inbound is the receiving end of a peer's link.
+type inbound struct {
+	mu      sync.Mutex
+	session uint64
+	next    uint64
+	synced  bool // the peer has told all that it owned when this session began
+}
+
+func newMesh(s *Services) *mesh {
+	m := &mesh{
+		Services: s, out: s.Peers, feed: newFeed(s.MinAcks),
+		links: map[string]*linkRun{}, routes: map[string]*link{}, from: map[string]*inbound{},
+	}
+	m.sessions.Store(uint64(time.Now().UnixNano()))
+	m.feed.onAppend = m.pokeAll
+	return m
+}
+
+func (m *mesh) newSession() uint64 { return m.sessions.Add(1) }
+
+// follow makes the links fit the peers.
+func (m *mesh) follow(peers []Peer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	here := map[string]bool{}
+	m.routes = map[string]*link{}
+	for _, p := range peers {
+		here[p.Process] = true
+		run := m.links[p.Process]
+		if run == nil {
+			run = &linkRun{newLink(m, p), make(chan struct{})}
+			m.links[p.Process] = run
+			run.start()
+			m.wg.Go(func() { run.run(run.quit) })
+		}
+		m.routes[p.ID] = run.link
+	}
+	for process, run := range m.links {
+		if !here[process] {
+			delete(m.links, process)
+			run.end()
+			close(run.quit)
+		}
+	}
+}
+
+// stop ends all links.
+func (m *mesh) stop() {
+	m.follow(nil)
+	m.wg.Wait()
+}
+
+// to returns the link to a node, nil when there is none.
+func (m *mesh) to(id string) *link {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.routes[id]
+}
+
+// send queues a parcel for a node; one for a node that is not here is lost.
+func (m *mesh) send(id string, p parcel) {
+	if l := m.to(id); l != nil {
+		l.send(p)
+	}
+}
+
+func (m *mesh) pokeAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, run := range m.links {
+		run.poke()
+	}
+}
+
+// idle reports whether everything has arrived everywhere.
+func (m *mesh) idle() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, run := range m.links {
+		if !run.idle() {
+			return false
+		}
+	}
+	return true
+}
+
+// heard reports whether a node has told all that it owns, in its present life.
+func (m *mesh) heard(id string) bool {
+	m.mu.Lock()
+	in := m.from[id]
+	m.mu.Unlock()
+	if in == nil {
+		return false
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.synced
+}
+
+// receive takes what comes over the links. It is called for one message at a time.
+func (m *mesh) receive(from string, message proto.Message) {
+	switch p := message.(type) {
+	case *actorpb.Packet:
+		m.packet(from, p)
+	case *actorpb.Ack:
+		if l := m.to(from); l != nil {
+			l.acked(p)
+		}
+	}
+}
+
+func (m *mesh) packet(from string, p *actorpb.Packet) {
+	m.mu.Lock()
+	in := m.from[from]
+	if in == nil {
+		in = &inbound{}
+		m.from[from] = in
+	}
+	m.mu.Unlock()
+	in.mu.Lock()
+	if in.session != p.Session && p.Seq == 1 && p.Session > in.session {
+		in.session, in.next, in.synced = p.Session, 1, false
+	}
+	session, expected := in.session, in.next
+	if session == p.Session && expected == p.Seq {
+		in.next++
+	}
+	in.mu.Unlock()
+	if session != p.Session || p.Seq > expected {
+		return // of a session that is over, or after a gap: it will be repeated
+	}
+	if p.Seq == expected {
+		m.deliver(from, in, p)
+	}
+	m.out.Send(from, inboxReplica, &actorpb.Ack{Session: session, Seq: p.Seq})
+}
+
+// deliver acts on a packet.
+func (m *mesh) deliver(from string, in *inbound, p *actorpb.Packet) {
+	switch b := p.Body.(type) {
+	case *actorpb.Packet_Deltas:
+		m.deltas(from, in, b.Deltas)
+	case *actorpb.Packet_Digest:
+		m.onDigest(from, b.Digest)
+	case *actorpb.Packet_Listing:
+		m.onListing(from, b.Listing)
+	case *actorpb.Packet_Pull:
+		m.onPull(from, b.Pull)
+	case *actorpb.Packet_Views:
+		m.onViews(from, b.Views)
+	case *actorpb.Packet_Gone:
+		for _, e := range b.Gone.Entries {
+			m.Views.Drop(e.Key.Naming(), e.Revision.Naming())
+		}
+	case *actorpb.Packet_Synced:
+		in.mu.Lock()
+		in.synced = true
+		in.mu.Unlock()
+		m.keeper.changed()
+	case *actorpb.Packet_Claim:
+		m.keeper.onClaim(from, b.Claim)
+	case *actorpb.Packet_Claimed:
+		m.keeper.onClaimed(from, b.Claimed)
+	case *actorpb.Packet_Handoff:
+		m.keeper.onHandoff(b.Handoff)
+	}
+}
+
+// deltas shows what another node's services have become. What does not fit is asked for as
+// a whole, once the peer has told everything: before that it is on its way.
+func (m *mesh) deltas(from string, in *inbound, d *actorpb.Deltas) {
+	in.mu.Lock()
+	synced := in.synced
+	in.mu.Unlock()
+	var missing []naming.Key
+	for _, b := range d.Deltas {
+		if key, ok := m.apply(b); !ok && synced {
+			missing = append(missing, key)
+		}
+	}
+	if len(missing) > 0 {
+		m.send(from, once{pull(missing, false, 0)})
+	}
+}

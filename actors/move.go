@@ -1,0 +1,148 @@
+package actors
+
+import (
+	"nactor/naming"
+)
+
+// inherit brings what another node knew of a service into the grain, which is brought to
+// life if it is not.
+func (s *Services) inherit(h naming.Heritage) {
+	key := h.View.Key
+	if !s.handles.active(key) {
+		// The grain goes on from the newest view.
+		if mine := s.Views.View(key); mine == nil || h.View.Revision.Follows(h.View.Parent, mine.Revision) {
+			s.Views.Put(h.View)
+		}
+	}
+	s.post(key, &inherit{h})
+}
+
+// rouse wakes the grain of a service that needs to be looked after: one with instances, one
+// that waits for its removal, one that was only loaded.
+func (s *Services) rouse(v *naming.View) {
+	if len(v.Instances) > 0 || v.Meta == nil || v.Revision.Activation == loaded {
+		s.post(v.Key, &rouse{})
+	}
+}
+
+// Reconcile tells that the store holds something about these services that another node
+// wrote. It returns at once.
+func (s *Services) Reconcile(keys []naming.Key) {
+	if s.keeper == nil {
+		return
+	}
+	t := s.keeper.table.Load()
+	for _, key := range keys {
+		if g := t.gates[key.Partition()]; g != nil && g.open.Load() {
+			s.keeper.later(func() { s.post(key, &reconcile{}) })
+		}
+	}
+}
+
+// dismiss has a grain hand its service over. done gets what it leaves, nil for nothing.
+func (s *Services) dismiss(h *handle, done func(*naming.Heritage)) {
+	if ok, _ := h.acquire(); !ok {
+		done(nil) // retiring by itself
+		return
+	}
+	pid := s.locate(h)
+	if pid == nil {
+		done(nil)
+		return
+	}
+	s.place.System().Root.Send(pid, &dismiss{done})
+}
+
+// inherit merges what another node knew.
+func (s *service) inherit(h naming.Heritage) {
+	switch {
+	case s.moved:
+		return // the new owner learns it by comparing notes
+	case s.handle.batch != nil:
+		s.legacy = append(s.legacy, h)
+		return
+	}
+	env := s.env(s.Clock.Now())
+	theirs := h.View.Revision
+	if s.rev.Follows(s.parent, theirs) {
+		s.state.Credit(env, h)
+		return
+	}
+	if s.base != nil && theirs.Activation == s.base.Revision.Activation {
+		h.Removed = append(h.Removed, s.removedSince(h.View, env)...)
+	}
+	e := s.state.Inherit(env, h)
+	s.dirty = s.dirty || e.Changed
+	if theirs.Compare(s.rev) > 0 {
+		// Others may show theirs; what comes now must be newer.
+		s.rev, s.parent, s.dirty = naming.Revision{Activation: s.activation(theirs.Activation)}, theirs, true
+	}
+	s.reconcile()
+}
+
+// removedSince returns what the life that ours went on from had removed after the view that
+// we know of. Whoever registered or beat in our life stays.
+func (s *service) removedSince(later *naming.View, env naming.Env) []naming.Removed {
+	var out []naming.Removed
+	for _, in := range s.base.Instances {
+		if in.Ephemeral && later.FindClient(in.IP, in.Port, true) == nil {
+			out = append(out, naming.Removed{Addr: in.Addr(), Ago: env.Now.Since(s.began), Stamp: in.Stamp})
+		}
+	}
+	return out
+}
+
+// reconcile takes over what the store holds.
+func (s *service) reconcile() {
+	if s.stale = s.handle.batch != nil; s.Saved == nil || s.moved || s.stale {
+		return
+	}
+	saved, ok := s.Saved(s.handle.key)
+	if !ok {
+		saved = naming.Saved{Key: s.handle.key}
+	}
+	e := s.state.Reconcile(s.env(s.Clock.Now()), saved)
+	s.dirty = s.dirty || e.Changed
+}
+
+// beats credits heartbeats that were answered elsewhere.
+func (s *service) beats(m *beats) {
+	if s.moved {
+		return
+	}
+	for _, a := range m.addrs {
+		s.handled++
+		s.step(nil, naming.Beat{Addr: a})
+	}
+}
+
+// dismiss hands the service over, now or when the commit under way has ended.
+func (s *service) dismiss(m *dismiss) {
+	if s.moved || s.leave != nil {
+		m.done(nil)
+		return
+	}
+	s.leave = m
+	if s.handle.batch == nil {
+		s.depart()
+	}
+}
+
+// depart shows what is not shown yet, and ends this grain's part in the service.
+func (s *service) depart() {
+	m := s.leave
+	s.leave, s.moved = nil, true
+	calls := append(s.held, s.waiting...)
+	s.held, s.waiting, s.records, s.dirty = nil, nil, nil, false
+	for _, c := range calls {
+		c.result, c.err = naming.Result{}, errMoved
+		s.reply(c)
+	}
+	s.disarm()
+	if s.shown == nil {
+		m.done(nil)
+		return
+	}
+	h := s.state.Heritage(s.shown, s.Clock.Now())
+	m.done(&h)
+}

@@ -1,0 +1,198 @@
+package actors
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"nactor/actors/actorpb"
+	"nactor/naming"
+	"nactor/replica"
+)
+
+// digest says what this node holds of the partitions that it owns.
+func (m *mesh) digest() *actorpb.Packet {
+	ring, mine := m.keeper.owned()
+	d := &actorpb.Digest{Ring: ring}
+	for _, p := range mine {
+		d.Partitions = append(d.Partitions, uint32(p))
+		d.Sums = append(d.Sums, m.Views.Sum(p))
+	}
+	return &actorpb.Packet{Body: &actorpb.Packet_Digest{Digest: d}}
+}
+
+// compareNotes sends a digest to every peer.
+func (m *mesh) compareNotes() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, run := range m.links {
+		run.send(later(m.digest))
+	}
+}
+
+// onDigest answers with what this node holds of the partitions that differ.
+func (m *mesh) onDigest(from string, d *actorpb.Digest) {
+	m.send(from, later(func() *actorpb.Packet {
+		return &actorpb.Packet{Body: &actorpb.Packet_Listing{Listing: m.listing(d.Partitions, d.Sums)}}
+	}))
+}
+
+// listing returns what is held of the partitions whose sums are not these.
+func (m *mesh) listing(partitions []uint32, sums []uint64) *actorpb.Listing {
+	out := &actorpb.Listing{}
+	for i, p := range partitions {
+		if p >= naming.Partitions || i >= len(sums) || m.Views.Sum(int(p)) == sums[i] {
+			continue
+		}
+		out.Partitions = append(out.Partitions, p)
+		for _, v := range m.Views.Partition(int(p)) {
+			out.Entries = append(out.Entries, entry(v.Key, v.Revision, v.Parent))
+		}
+	}
+	return out
+}
+
+func entry(k naming.Key, rev, parent naming.Revision) *actorpb.Entry {
+	return &actorpb.Entry{Key: actorpb.FromKey(k), Revision: actorpb.FromRevision(rev), Parent: actorpb.FromRevision(parent)}
+}
+
+// onListing sends a peer what it lacks of this node's partitions, and asks for what this
+// node should have known. Then the peer is in sync.
+func (m *mesh) onListing(from string, list *actorpb.Listing) {
+	send, gone, ask, merge := m.compare(list)
+	l := m.to(from)
+	if l == nil {
+		return
+	}
+	if len(gone) > 0 {
+		l.send(once{&actorpb.Packet{Body: &actorpb.Packet_Gone{Gone: &actorpb.Gone{Entries: gone}}}})
+	}
+	if len(send) > 0 {
+		l.send(&viewsParcel{mesh: m, keys: send})
+	}
+	l.send(later(func() *actorpb.Packet {
+		l.inSync()
+		ring, _ := m.keeper.owned()
+		return &actorpb.Packet{Body: &actorpb.Packet_Synced{Synced: &actorpb.Synced{Ring: ring}}}
+	}))
+	if len(ask) > 0 {
+		l.send(once{pull(ask, false, 0)})
+	}
+	if len(merge) > 0 {
+		l.send(once{pull(merge, true, 0)})
+	}
+}
+
+// compare sets what a peer holds of some partitions against what is held here: the
+// services to send, the ones that are gone, the ones to ask for because the peer's is a
+// later view, and because it may know what this node does not.
+func (m *mesh) compare(list *actorpb.Listing) (send []naming.Key, gone []*actorpb.Entry, ask, merge []naming.Key) {
+	theirs := make(map[naming.Key]struct{}, len(list.Entries))
+	for _, e := range list.Entries {
+		key, rev := e.Key.Naming(), e.Revision.Naming()
+		theirs[key] = struct{}{}
+		mine := m.Views.View(key)
+		switch {
+		case mine == nil:
+			if at, ok := m.graves.find(key); ok && at.Compare(rev) >= 0 {
+				gone = append(gone, entry(key, at, naming.Revision{}))
+			} else {
+				merge = append(merge, key)
+			}
+		case mine.Revision == rev:
+		case mine.Revision.Follows(mine.Parent, rev):
+			send = append(send, key)
+		case rev.Follows(e.Parent.Naming(), mine.Revision) && !m.handles.active(key):
+			ask = append(ask, key)
+		default:
+			merge = append(merge, key)
+		}
+	}
+	for _, p := range list.Partitions {
+		if p >= naming.Partitions {
+			continue
+		}
+		for _, v := range m.Views.Partition(int(p)) {
+			if _, ok := theirs[v.Key]; !ok {
+				send = append(send, v.Key)
+			}
+		}
+	}
+	return send, gone, ask, merge
+}
+
+func pull(keys []naming.Key, merge bool, id uint64) *actorpb.Packet {
+	p := &actorpb.Pull{Merge: merge, Id: id}
+	for _, k := range keys {
+		p.Keys = append(p.Keys, actorpb.FromKey(k))
+	}
+	return &actorpb.Packet{Body: &actorpb.Packet_Pull{Pull: p}}
+}
+
+func (m *mesh) onPull(from string, p *actorpb.Pull) {
+	v := &viewsParcel{mesh: m, merge: p.Merge, id: p.Id}
+	for _, k := range p.Keys {
+		v.keys = append(v.keys, k.Naming())
+	}
+	m.send(from, v)
+}
+
+// onViews takes whole views: shown when they are newer, or merged into what is here.
+func (m *mesh) onViews(from string, vs *actorpb.Views) {
+	for _, pb := range vs.Views {
+		v := pb.Naming()
+		if vs.Merge {
+			m.keeper.merge(naming.Heritage{View: v})
+		} else {
+			m.Views.Put(v)
+		}
+	}
+	if vs.Last && vs.Id != 0 {
+		m.keeper.onPulled(from, vs.Id)
+	}
+}
+
+// apply shows a delta. It reports false when the view that it changes is not here.
+func (m *mesh) apply(b []byte) (naming.Key, bool) {
+	d, err := actorpb.DecodeDelta(b)
+	if err != nil {
+		m.Logger.Warn("a change from another node cannot be read; the next comparison repairs it", "err", err)
+		return naming.Key{}, true
+	}
+	return d.Key, m.Views.Apply(d) != replica.Gap
+}
+
+// viewsParcel sends whole views, as they are when they are sent.
+type viewsParcel struct {
+	mesh  *mesh
+	keys  []naming.Key
+	merge bool
+	id    uint64
+}
+
+// pack implements parcel.
+func (v *viewsParcel) pack() (*actorpb.Packet, bool) {
+	out := &actorpb.Views{Merge: v.merge, Id: v.id}
+	for size := 0; len(v.keys) > 0 && size < packetSize; v.keys = v.keys[1:] {
+		if view := v.mesh.Views.View(v.keys[0]); view != nil {
+			pb := actorpb.FromView(view)
+			size += proto.Size(pb)
+			out.Views = append(out.Views, pb)
+		}
+	}
+	out.Last = len(v.keys) == 0
+	return &actorpb.Packet{Body: &actorpb.Packet_Views{Views: out}}, out.Last
+}
+
+// handoffParcel sends heritages.
+type handoffParcel struct{ list []naming.Heritage }
+
+// pack implements parcel.
+func (h *handoffParcel) pack() (*actorpb.Packet, bool) {
+	out := &actorpb.Handoff{}
+	for size := 0; len(h.list) > 0 && size < packetSize; h.list = h.list[1:] {
+		pb := actorpb.FromHeritage(h.list[0])
+		size += proto.Size(pb)
+		out.Services = append(out.Services, pb)
+		h.list[0] = naming.Heritage{}
+	}
+	return &actorpb.Packet{Body: &actorpb.Packet_Handoff{Handoff: out}}, len(h.list) == 0
+}

@@ -1,0 +1,91 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"nactor/naming"
+)
+
+const (
+	tickEvery    = 100 * time.Millisecond
+	compareEvery = 10 * time.Second
+)
+
+// Inboxes returns what takes the messages of other nodes, by the name of the inbox. Each is
+// to be called for one message at a time.
+func (s *Services) Inboxes() map[string]func(from string, message proto.Message) {
+	return map[string]func(string, proto.Message){inboxReplica: s.mesh.receive, inboxCommand: s.gateway.receive}
+}
+
+// Follow acts on a change of the membership. It is to be called for one at a time.
+func (s *Services) Follow(t Topology) {
+	s.keeper.follow(t)
+	s.gateway.follow(t.Peers)
+}
+
+// Lost tells that the connection to a node broke: what was on its way is gone.
+func (s *Services) Lost(id string) { s.gateway.lost(id) }
+
+// Run looks after what nobody answers until ctx ends, and then ends the links to other
+// nodes.
+func (s *Services) Run(ctx context.Context) {
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	compared := time.Now()
+	for {
+		select {
+		case now := <-t.C:
+			s.keeper.tick()
+			s.mesh.feed.sweep()
+			if now.Sub(compared) > compareEvery {
+				compared = now
+				s.mesh.compareNotes()
+			}
+		case <-ctx.Done():
+			s.gateway.stop()
+			s.keeper.stop()
+			s.mesh.stop()
+			return
+		}
+	}
+}
+
+// AwaitSync waits until every node that ready returns has told all that it owns.
+func (s *Services) AwaitSync(ctx context.Context, ready func() []string) error {
+	return s.keeper.await(ctx, func() bool {
+		for _, id := range ready() {
+			if !s.mesh.heard(id) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// AwaitReleased waits until all that this node does not own any more has been handed over,
+// and has arrived.
+func (s *Services) AwaitReleased(ctx context.Context) error {
+	t := time.NewTicker(tickEvery / 10)
+	defer t.Stop()
+	for {
+		if _, mine := s.keeper.owned(); len(mine) == 0 && s.keeper.idle() && s.mesh.idle() {
+			return nil
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return naming.Unavailable("hand over to the other nodes: %w", ctx.Err())
+		}
+	}
+}
+
+// Owner returns the id of the node that owns a service, "" when there is none.
+func (s *Services) Owner(key naming.Key) string {
+	if s.keeper == nil {
+		return s.Self
+	}
+	return s.keeper.table.Load().Owner(key.Partition())
+}
