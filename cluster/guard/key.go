@@ -46,7 +46,7 @@ const (
 	salt       = "nactor cluster key 1"
 	labelTLS   = "nactor tls ed25519"
 	labelSerf  = "nactor serf aes-256"
-	iterations = 300_000
+	iterations = 600_000
 )
 
 // ParseKey derives the key from the configured text. White space around it does not count,
