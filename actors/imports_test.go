@@ -6,4 +6,6 @@ import (
 	"nactor/naming/namingtest"
 )
 
-func TestImports(t *testing.T) { namingtest.Imports(t, "nactor/actors", "nactor/naming", "nactor/replica") }
+func TestImports(t *testing.T) {
+	namingtest.Imports(t, "nactor/actors", "nactor/naming", "nactor/replica")
+}

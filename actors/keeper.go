@@ -343,6 +343,7 @@ func (k *keeper) open(p int, g *gate, legacy []naming.Heritage) {
 	for _, v := range k.Views.Partition(p) {
 		k.rouse(v)
 	}
+	k.changed()
 }
 
 // tick looks after those who do not answer. To be called every 100 ms or so.

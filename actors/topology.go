@@ -65,6 +65,21 @@ func (s *Services) AwaitSync(ctx context.Context, ready func() []string) error {
 	})
 }
 
+// AwaitOpen waits until this node serves its share.
+func (s *Services) AwaitOpen(ctx context.Context) error {
+	return s.keeper.await(ctx, func() bool {
+		t := s.keeper.table.Load()
+		mine := false
+		for _, g := range t.gates {
+			if g != nil && !g.open.Load() {
+				return false
+			}
+			mine = mine || g != nil
+		}
+		return mine
+	})
+}
+
 // AwaitReleased waits until all that this node does not own any more has been handed over,
 // and has arrived.
 func (s *Services) AwaitReleased(ctx context.Context) error {

@@ -43,8 +43,8 @@ type Config struct {
 type Cluster struct {
 	pa         *pacluster.Cluster
 	lookup     *lookup
-	membership *Membership   // nil: standalone
-	started    chan struct{} // closed when the framework's start routine has returned
+	membership atomic.Pointer[Membership] // nil: standalone, or not joined yet
+	started    chan struct{}              // closed when the framework's start routine has returned
 	self       string
 	lost       atomic.Pointer[func(string)]
 }
@@ -98,7 +98,8 @@ func Start(cfg Config) (_ *Cluster, err error) {
 	rc.MaxRetryCount = 1 // it sleeps between attempts, with the actor's messages waiting
 	c := &Cluster{self: self.ID}
 	owned := func(identity string) bool {
-		return c.membership != nil && c.membership.Members().Ring().Owner(cfg.Partition(identity)) == self.ID
+		m := c.Membership()
+		return m != nil && m.Members().Ring().Owner(cfg.Partition(identity)) == self.ID
 	}
 	if err := c.start(cfg, rc, owned); err != nil {
 		return nil, err
@@ -122,8 +123,12 @@ func Start(cfg Config) (_ *Cluster, err error) {
 	if cfg.Gossip.Refused == nil {
 		cfg.Gossip.Refused = refuses
 	}
-	c.membership, err = Join(cfg.Gossip)
-	return c, err
+	m, err := Join(cfg.Gossip)
+	if err != nil {
+		return nil, err
+	}
+	c.membership.Store(m)
+	return c, nil
 }
 
 // start starts the framework.
@@ -166,7 +171,7 @@ func (c *Cluster) start(cfg Config, rc *remote.Config, owned func(string) bool) 
 func (c *Cluster) System() *actor.ActorSystem { return c.pa.ActorSystem }
 
 // Membership tells who is here; nil standalone.
-func (c *Cluster) Membership() *Membership { return c.membership }
+func (c *Cluster) Membership() *Membership { return c.membership.Load() }
 
 // Activate returns the grain of an identity that this node owns, and brings it to life if
 // it is not. Nil: it is another node's.
@@ -179,8 +184,8 @@ func (c *Cluster) Retire(kind, identity string, pid *actor.PID) { c.lookup.forge
 // Stop ends all grains and leaves the cluster. Grains get no further messages.
 func (c *Cluster) Stop(ctx context.Context) error {
 	var err error
-	if c.membership != nil {
-		err = c.membership.Leave(ctx)
+	if m := c.Membership(); m != nil {
+		err = m.Leave(ctx)
 	}
 	return errors.Join(err, c.stopActors())
 }

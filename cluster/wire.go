@@ -46,7 +46,7 @@ func (c *Cluster) open(name string, receive func(string, proto.Message)) error {
 // lost, and what matters is acknowledged by the receiver. Messages to one inbox that
 // arrive do so in order.
 func (c *Cluster) Send(to, name string, message proto.Message) {
-	m := c.membership.Members().Find(to)
+	m := c.Membership().Members().Find(to)
 	if m == nil || !m.Up() {
 		return
 	}
@@ -59,14 +59,15 @@ func (c *Cluster) Send(to, name string, message proto.Message) {
 func (c *Cluster) OnLost(f func(id string)) { c.lost.Store(&f) }
 
 func (c *Cluster) connectionLost(addr string) {
-	if c.membership == nil {
+	ms := c.Membership()
+	if ms == nil {
 		return
 	}
-	for _, m := range c.membership.Members().All() {
+	for _, m := range ms.Members().All() {
 		if m.RemoteAddr() != addr {
 			continue
 		}
-		c.membership.Suspect(m.ID)
+		ms.Suspect(m.ID)
 		if f := c.lost.Load(); f != nil {
 			(*f)(m.ID)
 		}

@@ -33,6 +33,7 @@ func serverCommand() *cobra.Command {
 	f.StringVarP(&o.Mode, "mode", "m", "", "standalone or cluster (default cluster, as in Nacos)")
 	f.StringVarP(&o.Storage, "storage", "p", "", "embedded: keep persistent data in the home")
 	f.StringVarP(&o.Members, "members", "c", "", "nodes of the cluster, `ip:port,…`; wins over conf/cluster.conf")
+	f.StringSliceVar(&o.Join, "join", nil, "living member to join, `host:port`; may be given several times")
 	f.StringVar(&o.Home, "home", "", "`directory` of conf, data and logs (default: the one above target/nactor, else the working directory)")
 	f.StringVar(&o.AsVersion, "as-version", "", "Nacos `version` to present itself as")
 	f.StringArrayVar(&o.Set, "set", nil, "set a property, `key=value`; may be given several times")
@@ -91,8 +92,6 @@ func runServer(ctx context.Context, o config.Options, stdout, stderr io.Writer) 
 // unavailable refuses what Nacos has and this version has not.
 func unavailable(cfg *config.Config) error {
 	switch {
-	case cfg.Mode == config.Cluster:
-		return errors.New("cluster mode is not available yet: start with -m standalone (without -m it is cluster mode, as in Nacos)")
 	case cfg.Storage == config.External:
 		return errors.New("external storage is not available yet: start with -p embedded, or remove spring.datasource.platform")
 	case cfg.Auth:

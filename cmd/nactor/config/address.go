@@ -47,3 +47,28 @@ func firstAddress() string {
 	}
 	return "127.0.0.1"
 }
+
+// ownAmong returns the host of the one listed node that is this one: it has this node's
+// port and an address of this machine. Empty: there is none, or more than one.
+func ownAmong(peers []Peer, port int) string {
+	local := map[netip.Addr]bool{}
+	if addrs, err := net.InterfaceAddrs(); err == nil {
+		for _, a := range addrs {
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+				local[prefix.Addr()] = true
+			}
+		}
+	}
+	own := ""
+	for _, p := range peers {
+		a, err := netip.ParseAddr(p.Host)
+		if p.Port != port || err != nil || !a.IsLoopback() && !local[a] {
+			continue
+		}
+		if own != "" {
+			return ""
+		}
+		own = p.Host
+	}
+	return own
+}

@@ -42,6 +42,10 @@ type Config struct {
 	Port        int    // HTTP; 0: any free port
 	ContextPath string // always /nacos
 	Peers       []Peer // cluster mode only; as listed, may lack this node
+	Join        []Peer // members to join, which may not be all
+
+	ClusterKey string // secret that the nodes share; empty: none
+	GossipKey  []byte // of the gossip alone; nil: derived from ClusterKey
 
 	Auth           bool   // clients must log in
 	AsVersion      string // Nacos version that this node presents itself as

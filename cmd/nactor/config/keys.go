@@ -26,7 +26,10 @@ const (
 	keyEmptyService   = "nacos.naming.clean.empty-service.expired-time"
 	keyPushDelay      = "nacos.naming.push.pushTaskDelay"
 	keyAsVersion      = "nactor.as-version"
-	keyMinAcks        = "nactor.replica.min-acks"
+	keyMinAcks        = "nactor.replication.min-acks"
+	keyClusterKey     = "nactor.cluster.key"
+	keyEncryptKey     = "nactor.cluster.encrypt-key"
+	keyJoin           = "nactor.cluster.join"
 	keyStoreMinFree   = "nactor.store.min-free"
 	keyLogLevel       = "nactor.log.level"
 	keyLogLevelNaming = "nactor.log.level.naming"
@@ -54,6 +57,9 @@ var keys = []Key{
 	{keyPushDelay, "500", "Time in ms in which changes of a service are gathered into one push."},
 	{keyAsVersion, NacosVersion, "Nacos version that this node presents itself as; 1.X keeps the 1.x structure only."},
 	{keyMinAcks, "1", "Other replicas that have a registration before it is acknowledged (cluster)."},
+	{keyClusterKey, "", "Secret that the nodes of a cluster share, 16 characters or more: they speak to nobody else, and encrypted. Needed unless all nodes are on loopback."},
+	{keyEncryptKey, "", "Key of the gossip alone, base64 of 16, 24 or 32 bytes; empty: derived from nactor.cluster.key."},
+	{keyJoin, "", "Living members to join, `host:port,…`, as --join."},
 	{keyStoreMinFree, "16MB", "Writes to the store are refused when less than this is free on its disk."},
 	{keyLogLevel, "info", "debug, info, warn or error."},
 	{keyLogLevelNaming, "", "The same for naming-server.log alone; empty: nactor.log.level."},

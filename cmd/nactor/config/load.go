@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,7 @@ type Options struct {
 	Mode      string   // -m
 	Storage   string   // -p
 	Members   string   // -c
+	Join      []string // --join
 	AsVersion string   // --as-version
 	Set       []string // --set key=value
 	Environ   []string // nil: os.Environ()
@@ -54,6 +56,15 @@ func Load(o Options) (*Config, error) {
 	if c.Mode == Cluster {
 		c.Peers, err = members(o.Members, home, p, c.Port)
 		r.note(err)
+		c.Join, err = parseMembers(strings.Join(append(o.Join, r.string(keyJoin, "")), ","), "--join", c.Port)
+		r.note(err)
+		c.ClusterKey = r.string(keyClusterKey, "")
+		c.GossipKey = r.key(keyEncryptKey)
+		if !r.given(keyServerIP) && !r.given(keyIP) {
+			if host := ownAmong(c.Peers, c.Port); host != "" {
+				c.IP = host
+			}
+		}
 	}
 	if err := errors.Join(r.errs...); err != nil {
 		return nil, err
@@ -164,6 +175,25 @@ func (r *reader) storage(flag string, mode Mode) Storage {
 		return Embedded
 	}
 	return External
+}
+
+// key reads a key of gossip.
+func (r *reader) key(name string) []byte {
+	v := r.string(name, "")
+	if v == "" {
+		return nil
+	}
+	b, err := base64.StdEncoding.DecodeString(v)
+	if err != nil || len(b) != 16 && len(b) != 24 && len(b) != 32 {
+		r.note(&Error{Key: name, Value: "(not shown)", Problem: "is not the base64 of 16, 24 or 32 bytes: head -c 32 /dev/urandom | base64 makes one"})
+	}
+	return b
+}
+
+// given reports whether a property is set to something.
+func (r *reader) given(key string) bool {
+	v, _, ok := r.p.Lookup(key)
+	return ok && v != ""
 }
 
 func (r *reader) contextPath() {

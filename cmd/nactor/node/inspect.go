@@ -22,7 +22,14 @@ func (n *Node) Status() http.Status {
 	if err := n.Err(); err != nil {
 		return http.Status{State: "DOWN", Reason: err.Error()}
 	}
-	return http.Status{State: "UP"}
+	if s := n.status.Load(); s != nil {
+		return *s
+	}
+	return http.Status{State: "STARTING"}
+}
+
+func (n *Node) setStatus(state, reason string) {
+	n.status.Store(&http.Status{State: state, Reason: reason})
 }
 
 // Self implements http.Members.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,7 @@ import (
 
 	"nactor/actors"
 	"nactor/cluster"
+	"nactor/cluster/guard"
 	"nactor/cmd/nactor/config"
 	"nactor/cmd/nactor/logging"
 	"nactor/http"
@@ -41,6 +43,11 @@ type Node struct {
 	cluster  *cluster.Cluster
 	push     *actors.Push
 	front    *http.Server
+
+	key          guard.Key
+	peers        peers
+	stopServices context.CancelFunc
+	status       atomic.Pointer[http.Status]
 
 	wg      sync.WaitGroup
 	quit    chan struct{} // closed by Stop: the node's goroutines end
@@ -80,14 +87,17 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	rules := n.rules(n.settings.Switches())
-	n.services = actors.NewServices(actors.Config{
+	services := actors.Config{
 		Logger: n.logs.Naming, Clock: clock, Store: n.store, Views: n.views, Rules: &rules, Identity: cluster.Identity,
-	})
-	n.cluster, err = cluster.StartStandalone(cluster.Config{Logger: n.logs.Main, Kinds: n.services.Kinds()})
-	if err != nil {
+		Self: n.store.NodeID(),
+	}
+	if configured(n.cfg) {
+		services.Peers, services.MinAcks = &n.peers, n.cfg.MinAcks
+	}
+	n.services = actors.NewServices(services)
+	if err := n.startActors(); err != nil {
 		return nil, err
 	}
-	n.services.Place(n.cluster)
 	n.push, err = actors.StartPush(n.cluster.System(), actors.PushConfig{
 		Logger: n.logs.Push, Views: n.views, Subscribers: n.views, Switches: n.settings.Switches,
 		Delay: n.cfg.PushDelay, Bind: n.cfg.BindAddress, Packet: packet,
@@ -99,7 +109,27 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, fmt.Errorf("load the persistent services: %w", err)
 	}
 	n.serve()
-	return n, nil
+	if !configured(n.cfg) {
+		n.setStatus("UP", "")
+		return n, nil
+	}
+	return n, n.becomeReady(ctx)
+}
+
+// startActors starts the actors, alone or among others.
+func (n *Node) startActors() (err error) {
+	if configured(n.cfg) {
+		running, stop := context.WithCancel(context.Background())
+		n.wg.Go(func() { n.services.Run(running) })
+		n.stopServices = stop
+		return n.joinCluster()
+	}
+	n.cluster, err = cluster.StartStandalone(cluster.Config{Logger: n.logs.Main, Kinds: n.services.Kinds()})
+	if err != nil {
+		return err
+	}
+	n.services.Place(n.cluster)
+	return nil
 }
 
 // serve starts the front and the housekeeping.
@@ -186,10 +216,16 @@ func (n *Node) shutdown(ctx context.Context) error {
 		}
 	}
 	close(n.quit)
+	if n.cluster != nil && n.Err() == nil {
+		n.leaveCluster(ctx)
+	}
 	if n.front != nil {
 		note(n.front.Shutdown(ctx))
 	} else if n.listener != nil {
 		note(n.listener.Close())
+	}
+	if n.stopServices != nil {
+		n.stopServices()
 	}
 	n.wg.Wait()
 	if n.push != nil {

@@ -1,0 +1,204 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"nactor/actors"
+	"nactor/actors/actorpb"
+	"nactor/cluster"
+	"nactor/cluster/guard"
+	"nactor/cmd/nactor/config"
+	"nactor/naming"
+)
+
+// Both must divide services alike.
+var _ = [1]struct{}{}[naming.Partitions-cluster.Partitions]
+
+// ports between nodes, as this node advertises them.
+func (n *Node) self() cluster.Member {
+	return cluster.Member{
+		ID: n.store.NodeID(), Host: n.cfg.IP, HTTPPort: n.listener.Addr().(*net.TCPAddr).Port,
+		RemotePort: n.cfg.RemotePort(), RaftPort: n.cfg.RaftPort(), SerfPort: n.cfg.SerfPort(), Version: n.cfg.AsVersion,
+	}
+}
+
+// clusterKey checks that the nodes can trust each other.
+func (n *Node) clusterKey() error {
+	if n.cfg.ClusterKey != "" {
+		key, err := guard.ParseKey(n.cfg.ClusterKey)
+		if err != nil {
+			return fmt.Errorf("%s: %w", guard.Property, err)
+		}
+		n.key = key
+	}
+	hosts := []string{n.cfg.IP}
+	for _, p := range append(n.cfg.Peers, n.cfg.Join...) {
+		hosts = append(hosts, p.Host)
+	}
+	return guard.CheckKey(n.key, hosts)
+}
+
+// joinCluster starts the actors and the membership. The node is not ready afterwards.
+func (n *Node) joinCluster() error {
+	self := n.self()
+	remote, err := guard.NewRemote(n.key, guard.Policy{
+		Self: self.RemoteAddr(), Types: actorpb.Wire(), MaxBytes: 64 << 20,
+		Target: func(id string) bool { return strings.HasPrefix(id, cluster.InboxPrefix) },
+		Filter: guard.Filter{Logger: n.logs.Main},
+	})
+	if err != nil {
+		return err
+	}
+	gossipKey := n.cfg.GossipKey
+	if gossipKey == nil && !n.key.IsZero() {
+		gossipKey = n.key.GossipKey()
+	}
+	n.cluster, err = cluster.Start(cluster.Config{
+		Logger: n.logs.Main, Kinds: n.services.Kinds(), Remote: remote.Options(), Inboxes: n.services.Inboxes(),
+		Partition: func(identity string) int {
+			key, _ := naming.ParseIdentity(identity)
+			return key.Partition()
+		},
+		Gossip: cluster.Gossip{
+			Self: self, Logger: n.logs.Main, Bind: n.cfg.BindAddress, Seeds: n.seeds(), Key: gossipKey,
+			Snapshot: filepath.Join(n.cfg.DataDir(), "members.snapshot"), Changed: n.membersChanged,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	n.services.Place(n.cluster)
+	n.cluster.OnLost(n.services.Lost)
+	n.peers.set(n.cluster)
+	return nil
+}
+
+// seeds returns the gossip ports of the nodes to join.
+func (n *Node) seeds() []string {
+	var out []string
+	for _, p := range append(n.cfg.Peers, n.cfg.Join...) {
+		out = append(out, net.JoinHostPort(p.Host, strconv.Itoa(p.Port+n.cfg.SerfPort()-n.cfg.Port)))
+	}
+	return out
+}
+
+// membersChanged acts on a new state of the membership.
+func (n *Node) membersChanged(ms *cluster.Members) {
+	id := n.store.NodeID()
+	ring := ms.Ring()
+	t := actors.Topology{Ring: ring.ID(), Owner: ring.Owner}
+	for _, m := range ms.All() {
+		if m.ID != id && m.Up() {
+			t.Peers = append(t.Peers, actors.Peer{ID: m.ID, Process: m.Process, Ready: m.State != cluster.Joining})
+		}
+	}
+	n.services.Follow(t)
+}
+
+// becomeReady takes this node into service: after it holds what the others hold.
+func (n *Node) becomeReady(ctx context.Context) error {
+	m := n.cluster.Membership()
+	logged := time.Now()
+	for {
+		wait, cancel := context.WithTimeout(ctx, time.Second)
+		err := n.inSync(wait)
+		cancel()
+		if other := m.Conflict(); other != nil {
+			return fmt.Errorf("node %s at %s has the same id %s as this one: its home was copied; move %s away on one of them and start it again",
+				other.Process, other.Addr(), other.ID, n.cfg.DataDir())
+		}
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		n.setStatus("STARTING", err.Error())
+		if time.Since(logged) > 10*time.Second {
+			logged = time.Now()
+			n.logs.Main.Info("not ready yet", "reason", err)
+		}
+	}
+	if err := m.Announce(func(self *cluster.Member) { self.State = cluster.Ready }); err != nil {
+		return err
+	}
+	if err := n.services.AwaitOpen(ctx); err != nil {
+		return err
+	}
+	n.setStatus("UP", "")
+	return nil
+}
+
+// inSync waits until this node holds what the others do. The error says what is missing.
+func (n *Node) inSync(ctx context.Context) error {
+	if missing := n.missing(); len(missing) > 0 && n.alone() {
+		<-ctx.Done()
+		return fmt.Errorf("waiting for other nodes: none of %s answers", strings.Join(missing, ", "))
+	}
+	ready := func() []string {
+		var ids []string
+		for _, m := range n.cluster.Membership().Members().All() {
+			if m.ID != n.store.NodeID() && m.Up() && m.State == cluster.Ready {
+				ids = append(ids, m.ID)
+			}
+		}
+		return ids
+	}
+	if err := n.services.AwaitSync(ctx, ready); err != nil {
+		return errors.New("waiting for the other nodes to tell what they hold")
+	}
+	return nil
+}
+
+// missing returns the listed nodes that are not here.
+func (n *Node) missing() []string {
+	var out []string
+	ms := n.cluster.Membership().Members()
+	for _, p := range append(n.cfg.Peers, n.cfg.Join...) {
+		if m := ms.At(p.String()); m == nil || !m.Up() {
+			out = append(out, p.String())
+		}
+	}
+	return out
+}
+
+// alone reports whether no other node is here.
+func (n *Node) alone() bool {
+	for _, m := range n.cluster.Membership().Members().All() {
+		if m.ID != n.store.NodeID() && m.Up() {
+			return false
+		}
+	}
+	return true
+}
+
+// leaveCluster hands over what this node owns. Requests are still answered meanwhile, by
+// the new owners.
+func (n *Node) leaveCluster(ctx context.Context) {
+	m := n.cluster.Membership()
+	if m == nil {
+		return
+	}
+	err := m.Announce(func(self *cluster.Member) { self.State = cluster.Leaving })
+	if err == nil && !n.alone() {
+		ctx, cancel := context.WithTimeout(ctx, handOverTime)
+		defer cancel()
+		err = n.services.AwaitReleased(ctx)
+	}
+	if err != nil {
+		n.logs.Main.Warn("left without handing everything over; the other nodes go on from their replicas", "err", err)
+	}
+}
+
+// handOverTime bounds the hand-over at a graceful stop.
+const handOverTime = 10 * time.Second
+
+// configured reports whether the node is one of several.
+func configured(c *config.Config) bool { return c.Mode == config.Cluster }
