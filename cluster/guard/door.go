@@ -22,13 +22,14 @@ const (
 
 // The reasons that a connection is refused for, keys of Rejected.
 const (
-	ReasonAddress = "address" // it comes from an address that is not a member's
-	ReasonCrowded = "crowded" // the oldest of too many that had not proved who they are
-	ReasonClosed  = "closed"  // hung up before the handshake: a probe of the port
-	ReasonSlow    = "slow"    // did not finish the handshake in time
-	ReasonPlain   = "plain"   // does not speak TLS: it has no key
-	ReasonKey     = "key"     // holds another key, or none
-	ReasonBroken  = "broken"  // any other failure of the handshake
+	ReasonShortage = "shortage" // none came: the machine is out of something, such as file descriptors
+	ReasonAddress  = "address"  // it comes from an address that is not a member's
+	ReasonCrowded  = "crowded"  // the oldest of too many that had not proved who they are
+	ReasonClosed   = "closed"   // hung up before the handshake: a probe of the port
+	ReasonSlow     = "slow"     // did not finish the handshake in time
+	ReasonPlain    = "plain"    // does not speak TLS: it has no key
+	ReasonKey      = "key"      // holds another key, or none
+	ReasonBroken   = "broken"   // any other failure of the handshake
 )
 
 // door lets connections come in until they have proved who they are, a bounded number at a

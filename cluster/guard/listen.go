@@ -76,7 +76,7 @@ func (l *Listener) run() {
 			return
 		default:
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			l.note("shortage", "", err)
+			l.note(ReasonShortage, "", err)
 			select {
 			case <-time.After(pause):
 			case <-l.quit:

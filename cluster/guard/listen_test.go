@@ -387,7 +387,7 @@ func TestShortages(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close()
-	if n := l.Rejected()["shortage"]; n != 6 {
+	if n := l.Rejected()[ReasonShortage]; n != 6 {
 		t.Errorf("counted %d", n)
 	}
 	inner.give(syscall.EMFILE) // closed while it waits

@@ -129,6 +129,7 @@ func (r *Remote) serverOptions() []grpc.ServerOption {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.MaxConcurrentStreams(8), // a peer uses one
 		grpc.MaxRecvMsgSize(r.policy.MaxBytes),
+		grpc.ForceServerCodecV2(newCodec(r.tally)),
 		grpc.MaxHeaderListSize(8 << 10),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: time.Minute, Time: askAfter, Timeout: silence}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: askAfter / 2, PermitWithoutStream: true}),

@@ -10,6 +10,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -280,6 +282,10 @@ func attacks(t *testing.T, key Key) {
 			want = codes.ResourceExhausted
 		case ReasonPayload:
 			want = codes.InvalidArgument
+		case ReasonCount:
+			if status.Code(err) == codes.Internal { // refused before it was decoded
+				want = codes.Internal
+			}
 		}
 		if status.Code(err) != want {
 			t.Errorf("%s: ended with %v", reason, err)
@@ -355,6 +361,8 @@ func attacks(t *testing.T, key Key) {
 		{"relay to nowhere", ReasonRelay, one(func(b B, _ E) { b.Targets[0].Address = "" })},
 		{"in the name of another", ReasonSender, one(func(b B, e E) { e.Sender, b.Senders[0].Address = 1, "10.9.9.9:1" })},
 		{"too many", ReasonCount, batch(n.good(maxEnvelopes + 1))},
+		{"too many, empty", ReasonCount, batch(&remote.MessageBatch{Envelopes: slices.Repeat([]*remote.MessageEnvelope{{}}, 200_000)})},
+		{"too many targets", ReasonCount, batch(&remote.MessageBatch{Targets: slices.Repeat([]*actor.PID{{}}, 200_000)})},
 		{"too big", ReasonSize, one(func(_ B, e E) { e.MessageData = make([]byte, DefaultMaxBytes) })},
 		{"100 MB", ReasonSize, one(func(_ B, e E) { e.MessageData = make([]byte, 100<<20) })},
 		{"not protobuf", ReasonPayload, one(func(_ B, e E) { e.MessageData = []byte{0xff, 0xff} })},
@@ -376,6 +384,40 @@ func attacks(t *testing.T, key Key) {
 		t.Errorf("%d messages of refused batches arrived", n.got.Load())
 	}
 	n.alive(t, key)
+}
+
+// Two million empty messages would take 300 MB: they are counted before they are decoded.
+func TestCountBeforeDecode(t *testing.T) {
+	c := newCodec(newTally(nil, ""))
+	decode := func(m *remote.RemoteMessage) (*remote.RemoteMessage, error) {
+		var got remote.RemoteMessage
+		return &got, c.Unmarshal(mem.BufferSlice{mem.SliceBuffer(encode(m))}, &got)
+	}
+	many := &remote.MessageBatch{Envelopes: slices.Repeat([]*remote.MessageEnvelope{{}}, maxEntries)}
+	if got, err := decode(batch(many)); err != nil || len(got.GetMessageBatch().Envelopes) != maxEntries {
+		t.Error(err)
+	}
+	many.TypeNames = []string{"x"}
+	if got, err := decode(batch(many)); err != errEntries || got.MessageType != nil {
+		t.Error(err)
+	}
+	// The same batch in two parts, which protobuf would merge.
+	half := encode(batch(&remote.MessageBatch{Envelopes: slices.Repeat([]*remote.MessageEnvelope{{}}, maxEntries/2+1)}))
+	if n := entries(slices.Concat(half, half)); n <= maxEntries {
+		t.Errorf("counted %d", n)
+	}
+	large := &remote.MessageBatch{Envelopes: []*remote.MessageEnvelope{{MessageData: make([]byte, 1<<20)}}}
+	if got, err := decode(batch(large)); err != nil || len(got.GetMessageBatch().Envelopes[0].MessageData) != 1<<20 {
+		t.Error(err)
+	}
+	for _, broken := range [][]byte{{0xff}, {0x0a}, {0x0a, 5, 1}, {0x0a, 1, 0xff}, slices.Concat([]byte{0x0a, 2, 0x22, 9}, half)} {
+		if n := entries(broken); n > maxEntries {
+			t.Errorf("% x: %d", broken[:2], n)
+		}
+	}
+	if n := c.tally.Rejected()[ReasonCount]; n != 1 {
+		t.Errorf("counted %d refusals", n)
+	}
 }
 
 // A dead letter of a peer must not end the stream that the messages of all others come by.
@@ -552,6 +594,28 @@ func TestPanicIsContained(t *testing.T) {
 	}
 	if err := r.stream(nil, &wire{ctx: t.Context()}, &grpc.StreamServerInfo{}, func(any, grpc.ServerStream) error { return errors.New("x") }); status.Code(err) != codes.InvalidArgument {
 		t.Error(err)
+	}
+}
+
+// What the guard is for: when the framework no longer fails on these, it has become safer.
+func TestFrameworkFailsOnThese(t *testing.T) {
+	n := capturing(t)
+	for what, b := range map[string]*remote.MessageBatch{
+		"target":     {Envelopes: []*remote.MessageEnvelope{{Target: 7}}},
+		"type":       {Targets: []*actor.PID{{}}, Envelopes: []*remote.MessageEnvelope{{TypeId: 9}}},
+		"sender":     {Targets: []*actor.PID{{}}, TypeNames: []string{bytesValue}, Envelopes: []*remote.MessageEnvelope{{Sender: 1}}},
+		"serializer": {Targets: []*actor.PID{{}}, TypeNames: []string{bytesValue}, Envelopes: []*remote.MessageEnvelope{{SerializerId: 2}}},
+		"name":       {Targets: []*actor.PID{{}}, TypeNames: []string{"no.Such"}, Envelopes: []*remote.MessageEnvelope{{}}},
+		"terminated": {Targets: []*actor.PID{{}}, TypeNames: []string{"actor.Terminated"}, Envelopes: []*remote.MessageEnvelope{{}}},
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: it did not fail", what)
+				}
+			}()
+			n.serve(n.srv, &wire{ctx: t.Context(), rest: []*remote.RemoteMessage{greeting(stranger), batch(b)}})
+		}()
 	}
 }
 

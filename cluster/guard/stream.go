@@ -38,9 +38,14 @@ func NewStream(l *Listener, advertised string) (*Stream, error) {
 // Addr returns the advertised address.
 func (s *Stream) Addr() net.Addr { return s.advertised }
 
-// Dial implements [raft.StreamLayer] with the listener's key.
+// Dial implements [raft.StreamLayer] with the listener's key. To raft a time-out of zero is
+// none; see [Dial] for the longest that it can take.
 func (s *Stream) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
+	ctx := context.Background()
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
 	return Dial(ctx, string(to), s.key)
 }
