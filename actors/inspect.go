@@ -15,6 +15,7 @@ type inspect struct{ reply chan ServiceInfo } // capacity 1
 // ServiceInfo is what an active service says of itself.
 type ServiceInfo struct {
 	Identity   string
+	Node       string // id of the node that it lives on
 	PID        string
 	Revision   naming.Revision
 	Instances  int           // in the 2.0 structure
@@ -27,6 +28,7 @@ type ServiceInfo struct {
 func (s *service) describe() ServiceInfo {
 	info := ServiceInfo{
 		Identity:   s.handle.key.String(),
+		Node:       s.Self,
 		PID:        s.ctx.Self().Id,
 		Revision:   s.rev,
 		Instances:  s.state.Len(),
@@ -42,25 +44,24 @@ func (s *service) describe() ServiceInfo {
 }
 
 // Activation is an active service.
-type Activation struct{ Identity, PID string }
+type Activation struct{ Identity, PID, Node string }
 
-// Active returns the active services whose identity contains part, sorted by identity.
-func (s *Services) Active(part string) []Activation {
+// activeHere returns how many active services of this node contain part in their identity,
+// and the first limit of them, sorted.
+func (s *Services) activeHere(part string, limit int) (int, []Activation) {
 	var out []Activation
 	for _, h := range s.handles.all() {
 		id := h.key.String()
 		if pid := h.pid.Load(); pid != nil && strings.Contains(id, part) {
-			out = append(out, Activation{id, pid.Id})
+			out = append(out, Activation{id, pid.Id, s.Self})
 		}
 	}
 	slices.SortFunc(out, func(a, b Activation) int { return strings.Compare(a.Identity, b.Identity) })
-	return out
+	return len(out), out[:min(limit, len(out))]
 }
 
-// Inspect asks an active service about itself; it does not wake one. Kind
-// [naming.KindNotFound] when it is not active, [naming.KindUnavailable] when it did not
-// answer before ctx ended.
-func (s *Services) Inspect(ctx context.Context, identity string) (ServiceInfo, error) {
+// inspectHere is [Services.Inspect] on this node.
+func (s *Services) inspectHere(ctx context.Context, identity string) (ServiceInfo, error) {
 	key, ok := naming.ParseIdentity(identity)
 	if !ok {
 		return ServiceInfo{}, naming.Invalid("identity %q is not of the form namespace@@group@@service", identity)
@@ -73,7 +74,11 @@ func (s *Services) Inspect(ctx context.Context, identity string) (ServiceInfo, e
 		return ServiceInfo{}, naming.Unavailable("service %s is overloaded or about to stop", identity)
 	}
 	m := &inspect{reply: make(chan ServiceInfo, 1)}
-	s.place.System().Root.Send(s.locate(h), m)
+	pid := s.locate(h)
+	if pid == nil {
+		return ServiceInfo{}, naming.NotFound("service %s is not active on this node", identity)
+	}
+	s.place.System().Root.Send(pid, m)
 	select {
 	case info := <-m.reply:
 		return info, nil

@@ -23,6 +23,7 @@ type Peers interface {
 const (
 	inboxReplica = "replica"
 	inboxCommand = "command"
+	inboxAsk     = "ask"
 )
 
 // Peer is another node that can be spoken to.

@@ -3,6 +3,7 @@ package actors_test
 import (
 	"context"
 	"errors"
+	"math"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -70,7 +71,8 @@ func (m *movable) Now() naming.Instant { return m.Clock.Now() + naming.Instant(m
 func (r *rig) advance(t testing.TB, d time.Duration) {
 	t.Helper()
 	r.clock.ahead.Add(int64(d))
-	for _, a := range r.Active("") {
+	_, active := r.Active(context.Background(), "", "", math.MaxInt)
+	for _, a := range active {
 		k, _ := naming.ParseIdentity(a.Identity)
 		if _, err := r.Do(context.Background(), k, naming.Tick{}); err != nil {
 			t.Fatal(err)

@@ -67,6 +67,7 @@ type Services struct {
 	mesh     *mesh         // nil: standalone
 	keeper   *keeper
 	gateway  *gateway
+	asker    *asker
 	graves   graves
 	restarts atomic.Uint64
 }
@@ -83,6 +84,7 @@ func NewServices(cfg Config) *Services {
 		s.mesh = newMesh(s)
 		s.keeper = newKeeper(s.mesh)
 		s.gateway = newGateway(s)
+		s.asker = newAsker(s)
 	}
 	return s
 }
@@ -247,9 +249,16 @@ func pointless(cmd naming.Command) bool {
 type Stats struct {
 	Active   int64  // grains
 	Restarts uint64 // grains that failed and were restarted
+
+	Alone        uint64 // changes acknowledged with fewer replicas than asked for
+	BeatsDropped uint64 // heartbeats for other nodes, at full queues
 }
 
 // Stats returns the present counters.
 func (s *Services) Stats() Stats {
-	return Stats{Active: s.handles.count.Load(), Restarts: s.restarts.Load()}
+	st := Stats{Active: s.handles.count.Load(), Restarts: s.restarts.Load()}
+	if s.mesh != nil {
+		st.Alone, st.BeatsDropped = s.mesh.feed.unreplicated(), s.gateway.dropped.Load()
+	}
+	return st
 }

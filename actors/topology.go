@@ -17,7 +17,9 @@ const (
 // Inboxes returns what takes the messages of other nodes, by the name of the inbox. Each is
 // to be called for one message at a time.
 func (s *Services) Inboxes() map[string]func(from string, message proto.Message) {
-	return map[string]func(string, proto.Message){inboxReplica: s.mesh.receive, inboxCommand: s.gateway.receive}
+	return map[string]func(string, proto.Message){
+		inboxReplica: s.mesh.receive, inboxCommand: s.gateway.receive, inboxAsk: s.asker.receive,
+	}
 }
 
 // Follow acts on a change of the membership. It is to be called for one at a time.
@@ -48,6 +50,7 @@ func (s *Services) Run(ctx context.Context) {
 			s.gateway.stop()
 			s.keeper.stop()
 			s.mesh.stop()
+			s.asker.wg.Wait()
 			return
 		}
 	}

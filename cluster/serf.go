@@ -301,11 +301,27 @@ func (m *Membership) rebuild() {
 	m.mu.Unlock()
 	m.conflict.Store(conflict)
 	fresh := newMembers(all)
-	if old := m.now.Swap(fresh); old != nil && old.same(fresh) {
+	old := m.now.Swap(fresh)
+	if old != nil && old.same(fresh) {
 		return
 	}
+	m.report(old, fresh)
 	if m.cfg.Changed != nil {
 		m.cfg.Changed(fresh)
+	}
+}
+
+// report logs what became of the members.
+func (m *Membership) report(old, fresh *Members) {
+	for _, now := range fresh.list {
+		var before *Member
+		if old != nil {
+			before = old.Find(now.ID)
+		}
+		if now.ID == m.cfg.Self.ID || before != nil && before.Status == now.Status && before.State == now.State {
+			continue
+		}
+		m.cfg.Logger.Info("member changed", "node", now.Addr(), "status", now.Status, "state", now.State, "version", now.Version, "id", now.ID)
 	}
 }
 

@@ -14,7 +14,7 @@ func (r *request) liveness() error {
 // readiness says whether clients may be sent here: once the gate lets them in.
 func (r *request) readiness() error {
 	if r.s.status().State != "UP" {
-		r.SetStatusCode(fasthttp.StatusInternalServerError)
+		r.SetStatusCode(fasthttp.StatusServiceUnavailable) // Nacos answers 500, which reads as a fault
 		r.text("Naming is not in readiness")
 		return nil
 	}

@@ -2889,6 +2889,348 @@ func (x *BeatsTaken) GetId() uint64 {
 	return 0
 }
 
+// ActorsQuery asks a node for its actors. It answers ActorsAnswer.
+type ActorsQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`    // part of the identity
+	Limit         uint32                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"` // of the list, from the first on
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActorsQuery) Reset() {
+	*x = ActorsQuery{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActorsQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActorsQuery) ProtoMessage() {}
+
+func (x *ActorsQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActorsQuery.ProtoReflect.Descriptor instead.
+func (*ActorsQuery) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ActorsQuery) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ActorsQuery) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ActorsQuery) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ActorsAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Total         uint64                 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	Actors        []*Activation          `protobuf:"bytes,3,rep,name=actors,proto3" json:"actors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActorsAnswer) Reset() {
+	*x = ActorsAnswer{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActorsAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActorsAnswer) ProtoMessage() {}
+
+func (x *ActorsAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActorsAnswer.ProtoReflect.Descriptor instead.
+func (*ActorsAnswer) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ActorsAnswer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ActorsAnswer) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *ActorsAnswer) GetActors() []*Activation {
+	if x != nil {
+		return x.Actors
+	}
+	return nil
+}
+
+type Activation struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Identity      string                 `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
+	Pid           string                 `protobuf:"bytes,2,opt,name=pid,proto3" json:"pid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Activation) Reset() {
+	*x = Activation{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Activation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Activation) ProtoMessage() {}
+
+func (x *Activation) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Activation.ProtoReflect.Descriptor instead.
+func (*Activation) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *Activation) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *Activation) GetPid() string {
+	if x != nil {
+		return x.Pid
+	}
+	return ""
+}
+
+// ActorQuery asks an active service about itself. Its node answers ActorAnswer.
+type ActorQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Identity      string                 `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActorQuery) Reset() {
+	*x = ActorQuery{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActorQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActorQuery) ProtoMessage() {}
+
+func (x *ActorQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActorQuery.ProtoReflect.Descriptor instead.
+func (*ActorQuery) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ActorQuery) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ActorQuery) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+type ActorAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Kind          uint32                 `protobuf:"varint,2,opt,name=kind,proto3" json:"kind,omitempty"` // of the error, when there is one
+	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Pid           string                 `protobuf:"bytes,4,opt,name=pid,proto3" json:"pid,omitempty"`
+	Revision      *Revision              `protobuf:"bytes,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	Instances     uint64                 `protobuf:"varint,6,opt,name=instances,proto3" json:"instances,omitempty"`
+	Mailbox       int64                  `protobuf:"varint,7,opt,name=mailbox,proto3" json:"mailbox,omitempty"`
+	Committing    bool                   `protobuf:"varint,8,opt,name=committing,proto3" json:"committing,omitempty"`
+	LastBeat      int64                  `protobuf:"varint,9,opt,name=last_beat,json=lastBeat,proto3" json:"last_beat,omitempty"` // ns ago; negative: none
+	Handled       uint64                 `protobuf:"varint,10,opt,name=handled,proto3" json:"handled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActorAnswer) Reset() {
+	*x = ActorAnswer{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActorAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActorAnswer) ProtoMessage() {}
+
+func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActorAnswer.ProtoReflect.Descriptor instead.
+func (*ActorAnswer) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ActorAnswer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ActorAnswer) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *ActorAnswer) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *ActorAnswer) GetPid() string {
+	if x != nil {
+		return x.Pid
+	}
+	return ""
+}
+
+func (x *ActorAnswer) GetRevision() *Revision {
+	if x != nil {
+		return x.Revision
+	}
+	return nil
+}
+
+func (x *ActorAnswer) GetInstances() uint64 {
+	if x != nil {
+		return x.Instances
+	}
+	return 0
+}
+
+func (x *ActorAnswer) GetMailbox() int64 {
+	if x != nil {
+		return x.Mailbox
+	}
+	return 0
+}
+
+func (x *ActorAnswer) GetCommitting() bool {
+	if x != nil {
+		return x.Committing
+	}
+	return false
+}
+
+func (x *ActorAnswer) GetLastBeat() int64 {
+	if x != nil {
+		return x.LastBeat
+	}
+	return 0
+}
+
+func (x *ActorAnswer) GetHandled() uint64 {
+	if x != nil {
+		return x.Handled
+	}
+	return 0
+}
+
 var File_actors_actorpb_actorpb_proto protoreflect.FileDescriptor
 
 const file_actors_actorpb_actorpb_proto_rawDesc = "" +
@@ -3113,7 +3455,37 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x05addrs\x18\x02 \x03(\v2\x13.nactor.actors.AddrR\x05addrs\"\x1c\n" +
 	"\n" +
 	"BeatsTaken\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x04R\x02idB\x17Z\x15nactor/actors/actorpbb\x06proto3"
+	"\x02id\x18\x01 \x01(\x04R\x02id\"G\n" +
+	"\vActorsQuery\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\"g\n" +
+	"\fActorsAnswer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x04R\x05total\x121\n" +
+	"\x06actors\x18\x03 \x03(\v2\x19.nactor.actors.ActivationR\x06actors\":\n" +
+	"\n" +
+	"Activation\x12\x1a\n" +
+	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\x10\n" +
+	"\x03pid\x18\x02 \x01(\tR\x03pid\"8\n" +
+	"\n" +
+	"ActorQuery\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
+	"\bidentity\x18\x02 \x01(\tR\bidentity\"\x9d\x02\n" +
+	"\vActorAnswer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\rR\x04kind\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x10\n" +
+	"\x03pid\x18\x04 \x01(\tR\x03pid\x123\n" +
+	"\brevision\x18\x05 \x01(\v2\x17.nactor.actors.RevisionR\brevision\x12\x1c\n" +
+	"\tinstances\x18\x06 \x01(\x04R\tinstances\x12\x18\n" +
+	"\amailbox\x18\a \x01(\x03R\amailbox\x12\x1e\n" +
+	"\n" +
+	"committing\x18\b \x01(\bR\n" +
+	"committing\x12\x1b\n" +
+	"\tlast_beat\x18\t \x01(\x03R\blastBeat\x12\x18\n" +
+	"\ahandled\x18\n" +
+	" \x01(\x04R\ahandledB\x17Z\x15nactor/actors/actorpbb\x06proto3"
 
 var (
 	file_actors_actorpb_actorpb_proto_rawDescOnce sync.Once
@@ -3127,7 +3499,7 @@ func file_actors_actorpb_actorpb_proto_rawDescGZIP() []byte {
 	return file_actors_actorpb_actorpb_proto_rawDescData
 }
 
-var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_actors_actorpb_actorpb_proto_goTypes = []any{
 	(*Key)(nil),          // 0: nactor.actors.Key
 	(*Addr)(nil),         // 1: nactor.actors.Addr
@@ -3169,6 +3541,11 @@ var file_actors_actorpb_actorpb_proto_goTypes = []any{
 	(*Beats)(nil),        // 37: nactor.actors.Beats
 	(*ServiceBeats)(nil), // 38: nactor.actors.ServiceBeats
 	(*BeatsTaken)(nil),   // 39: nactor.actors.BeatsTaken
+	(*ActorsQuery)(nil),  // 40: nactor.actors.ActorsQuery
+	(*ActorsAnswer)(nil), // 41: nactor.actors.ActorsAnswer
+	(*Activation)(nil),   // 42: nactor.actors.Activation
+	(*ActorQuery)(nil),   // 43: nactor.actors.ActorQuery
+	(*ActorAnswer)(nil),  // 44: nactor.actors.ActorAnswer
 }
 var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	2,  // 0: nactor.actors.Instance.registered:type_name -> nactor.actors.Instance
@@ -3239,11 +3616,13 @@ var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	38, // 65: nactor.actors.Beats.services:type_name -> nactor.actors.ServiceBeats
 	0,  // 66: nactor.actors.ServiceBeats.key:type_name -> nactor.actors.Key
 	1,  // 67: nactor.actors.ServiceBeats.addrs:type_name -> nactor.actors.Addr
-	68, // [68:68] is the sub-list for method output_type
-	68, // [68:68] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	42, // 68: nactor.actors.ActorsAnswer.actors:type_name -> nactor.actors.Activation
+	7,  // 69: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
+	70, // [70:70] is the sub-list for method output_type
+	70, // [70:70] is the sub-list for method input_type
+	70, // [70:70] is the sub-list for extension type_name
+	70, // [70:70] is the sub-list for extension extendee
+	0,  // [0:70] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorpb_actorpb_proto_init() }
@@ -3283,7 +3662,7 @@ func file_actors_actorpb_actorpb_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorpb_actorpb_proto_rawDesc), len(file_actors_actorpb_actorpb_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   40,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

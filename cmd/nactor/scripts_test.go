@@ -193,7 +193,7 @@ func TestStartupSaysWhyNot(t *testing.T) {
 	h.run("sh", "/", start, "-x").want(t, 1, "Unknown parameter")
 	h.run("sh", "/", start, "-m").want(t, 1, "Unknown parameter")
 	h.run("sh", "/", start, "-s", "other").want(t, 1, "/target/other is not there")
-	h.run("sh", "/", start).want(t, exitUsage, "nacos is starting with cluster", "cluster mode is not available yet", "exit code 2")
+	h.run("sh", "/", start).want(t, exitUsage, "nacos is starting with cluster", "external storage is not available yet", "exit code 2")
 	h.run("sh", "/", start, "-m", "standalone", "--", "--set", "server.port=x").want(t, exitUsage, `server.port: "x" is not a port number (--set)`)
 
 	ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(h.port))
@@ -202,7 +202,7 @@ func TestStartupSaysWhyNot(t *testing.T) {
 	}
 	r := h.run("sh", "/", start, "-m", "standalone")
 	r.want(t, exitBind, "address already in use")
-	if strings.Contains(r.errors, "cluster mode") {
+	if strings.Contains(r.errors, "external storage") {
 		t.Error("lines of an earlier start are shown:", r.errors)
 	}
 	ln.Close()

@@ -92,6 +92,8 @@ func runServer(ctx context.Context, o config.Options, stdout, stderr io.Writer) 
 // unavailable refuses what Nacos has and this version has not.
 func unavailable(cfg *config.Config) error {
 	switch {
+	case cfg.Mode == config.Cluster && cfg.Storage == config.Embedded && len(cfg.Peers)+len(cfg.Join) == 0:
+		return errors.New("cluster mode needs to know its nodes: list them in conf/cluster.conf or with -c, or name a living one with --join; a node that is to be alone starts with -m standalone")
 	case cfg.Storage == config.External:
 		return errors.New("external storage is not available yet: start with -p embedded, or remove spring.datasource.platform")
 	case cfg.Auth:

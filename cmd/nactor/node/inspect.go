@@ -3,12 +3,15 @@ package node
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nactor/actors"
+	"nactor/cluster"
+	"nactor/cmd/nactor/config"
 	"nactor/http"
 )
 
@@ -34,14 +37,56 @@ func (n *Node) setStatus(state, reason string) {
 
 // Self implements http.Members.
 func (n *Node) Self() http.Member {
+	if m := n.cluster.Membership(); m != nil {
+		return member(m.Self())
+	}
 	port := n.listener.Addr().(*net.TCPAddr).Port
 	return http.Member{
 		IP: n.cfg.IP, Port: port, State: "UP", Version: n.cfg.AsVersion, RaftPort: port - 1000, LastRefresh: time.Now(),
 	}
 }
 
-// Members implements http.Members.
-func (n *Node) Members() []http.Member { return []http.Member{n.Self()} }
+// Members implements http.Members: all that were seen and have not left, and those that
+// are listed.
+func (n *Node) Members() []http.Member {
+	ms := n.cluster.Membership()
+	if ms == nil {
+		return []http.Member{n.Self()}
+	}
+	var out []http.Member
+	now := ms.Members()
+	for _, m := range now.All() {
+		if m.Status != cluster.Left || n.listed(m.Addr()) {
+			out = append(out, member(m))
+		}
+	}
+	for _, p := range n.cfg.Peers {
+		if now.At(p.String()) == nil {
+			out = append(out, http.Member{IP: p.Host, Port: p.Port, State: "DOWN"})
+		}
+	}
+	return out
+}
+
+func (n *Node) listed(addr string) bool {
+	return slices.ContainsFunc(n.cfg.Peers, func(p config.Peer) bool { return p.String() == addr })
+}
+
+// member shows a member in Nacos's words.
+func member(m *cluster.Member) http.Member {
+	state := "DOWN"
+	switch {
+	case m.Status == cluster.Suspect:
+		state = "SUSPICIOUS"
+	case m.Status == cluster.Alive && m.State == cluster.Joining:
+		state = "STARTING"
+	case m.Status == cluster.Alive:
+		state = "UP"
+	}
+	return http.Member{
+		IP: m.Host, Port: m.HTTPPort, State: state, Version: m.Version, RaftPort: m.RaftPort, LastRefresh: m.Seen, ReadyToUpgrade: m.Ready,
+	}
+}
 
 // pushes tells the front what to report of pushes.
 func (n *Node) pushes() http.PushStats {
@@ -50,18 +95,47 @@ func (n *Node) pushes() http.PushStats {
 }
 
 // Actors implements http.Inspector.
-func (n *Node) Actors(_ context.Context, q http.ActorQuery) ([]http.Actor, int, error) {
-	here := n.Self().Address()
-	if q.Kind != "" && q.Kind != actors.ServiceKind || !strings.Contains(here, q.Node) {
+func (n *Node) Actors(ctx context.Context, q http.ActorQuery) ([]http.Actor, int, error) {
+	if q.Kind != "" && q.Kind != actors.ServiceKind {
 		return nil, 0, nil
 	}
-	active := n.services.Active(q.Name)
-	begin := min((q.Page-1)*q.Size, len(active))
-	var page []http.Actor
-	for _, a := range active[begin:min(begin+q.Size, len(active))] {
-		page = append(page, http.Actor{Identity: a.Identity, Kind: actors.ServiceKind, Node: here, PID: a.PID})
+	node := ""
+	if q.Node != "" {
+		if node = n.idOf(q.Node); node == "" {
+			return nil, 0, nil
+		}
 	}
-	return page, len(active), nil
+	total, list := n.services.Active(ctx, q.Name, node, q.Page*q.Size)
+	var page []http.Actor
+	for _, a := range list[min((q.Page-1)*q.Size, len(list)):] {
+		page = append(page, http.Actor{Identity: a.Identity, Kind: actors.ServiceKind, Node: n.addrOf(a.Node), PID: a.PID})
+	}
+	return page, total, nil
+}
+
+// idOf returns the id of the node at an address, or "".
+func (n *Node) idOf(addr string) string {
+	if m := n.cluster.Membership(); m != nil {
+		if found := m.Members().At(addr); found != nil {
+			return found.ID
+		}
+		return ""
+	}
+	if strings.Contains(n.Self().Address(), addr) {
+		return n.store.NodeID()
+	}
+	return ""
+}
+
+// addrOf returns the address of the node with an id.
+func (n *Node) addrOf(id string) string {
+	if m := n.cluster.Membership(); m != nil {
+		if found := m.Members().Find(id); found != nil {
+			return found.Addr()
+		}
+		return id
+	}
+	return n.Self().Address()
 }
 
 // Actor implements http.Inspector.
@@ -71,7 +145,7 @@ func (n *Node) Actor(ctx context.Context, identity string) (http.ActorDetail, er
 		return http.ActorDetail{}, err
 	}
 	return http.ActorDetail{
-		Actor: http.Actor{Identity: info.Identity, Kind: actors.ServiceKind, Node: n.Self().Address(), PID: info.PID},
+		Actor: http.Actor{Identity: info.Identity, Kind: actors.ServiceKind, Node: n.addrOf(info.Node), PID: info.PID},
 		Mode:  "v2", Revision: info.Revision, V2Instances: info.Instances,
 		Mailbox: info.Mailbox, Handled: info.Handled, LastBeat: info.LastBeat,
 	}, nil
@@ -87,6 +161,10 @@ func (n *Node) measure(r *prometheus.Registry) {
 	}
 	gauge("nactor_grains", "Active service grains.", func() float64 { return float64(n.services.Stats().Active) })
 	counter("nactor_grain_restarts_total", "Grains that failed and were restarted.", func() float64 { return float64(n.services.Stats().Restarts) })
+	if configured(n.cfg) {
+		counter("nactor_replication_alone_total", "Changes acknowledged with fewer replicas than nactor.replication.min-acks.", func() float64 { return float64(n.services.Stats().Alone) })
+		counter("nactor_beats_dropped_total", "Heartbeats for other nodes dropped at full queues.", func() float64 { return float64(n.services.Stats().BeatsDropped) })
+	}
 	counter("nactor_push_acked_total", "Pushes acknowledged.", func() float64 { return float64(n.push.Stats().Acked) })
 	counter("nactor_push_dropped_total", "Datagrams dropped at full queues.", func() float64 { return float64(n.push.Stats().Dropped) })
 	counter("nactor_push_oversized_total", "States too large for a datagram.", func() float64 { return float64(n.push.Stats().Oversized) })
