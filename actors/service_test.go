@@ -3,8 +3,8 @@ package actors_test
 import (
 	"context"
 	"errors"
-	"math"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
