@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,15 +27,33 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// server returns a server for one test: a process of its own, or NACTOR_ADDR.
-func server(t *testing.T) (addr string, own *proctest.Server) {
+// addrs are the servers, host:port each, that a scenario runs against: one, or the members
+// of a cluster.
+type addrs []string
+
+// server returns a server for one test: a process of its own, or what NACTOR_ADDR names.
+func server(t *testing.T) (at addrs, own *proctest.Server) {
 	t.Helper()
-	if addr := os.Getenv("NACTOR_ADDR"); addr != "" {
-		return addr, nil
+	if at := os.Getenv("NACTOR_ADDR"); at != "" {
+		return strings.Split(at, ","), nil
 	}
 	own = proctest.Start(t, t.TempDir())
-	return own.Addr, own
+	return addrs{own.Addr}, own
 }
+
+// all reports whether every server lists hosts of the service for which ok is true.
+func (at addrs) all(t testing.TB, namespace, group, service string, ok func([]host) bool) bool {
+	t.Helper()
+	for _, addr := range at {
+		if !ok(seen(t, addr, namespace, group, service)) {
+			return false
+		}
+	}
+	return true
+}
+
+// count is a condition for [addrs.all]: as many hosts.
+func count(n int) func([]host) bool { return func(h []host) bool { return len(h) == n } }
 
 // seen asks the server itself for the hosts of a service.
 func seen(t testing.TB, addr, namespace, group, service string) []host {

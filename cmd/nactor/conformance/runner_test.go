@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,18 +17,30 @@ import (
 
 // sdk is one official client: how to build its runner and how to start it.
 type sdk struct {
-	name string
-	// prepare builds the runner and returns the command that starts it, without arguments;
-	// an error means that this machine cannot run it.
+	name              string // language-version
+	language, version string
+	// prepare builds the runner and returns the command that starts it; an error means that
+	// this machine cannot run it.
 	prepare func() ([]string, error)
 }
 
-// sdks are the clients under test. What each prepares is kept for the whole run.
+// official is a client under test. What it prepares is kept for the whole run.
+func official(language, version string, prepare func(version string) ([]string, error)) sdk {
+	return sdk{language + "-" + version, language, version, sync.OnceValues(func() ([]string, error) { return prepare(version) })}
+}
+
 var sdks = []sdk{
-	{name: "go-1.1.6", prepare: sync.OnceValues(prepareGo)},
-	{name: "node-2.6.0", prepare: sync.OnceValues(prepareNode)},
-	{name: "java-1.4.2", prepare: sync.OnceValues(func() ([]string, error) { return prepareJava("1.4.2") })},
-	{name: "java-1.4.8", prepare: sync.OnceValues(func() ([]string, error) { return prepareJava("1.4.8") })},
+	official("go", "1.1.6", prepareGo),
+	official("node", "2.6.3", prepareNode),
+	official("java", "1.4.2", prepareJava),
+	official("java", "1.4.8", prepareJava),
+}
+
+func (s sdk) skipIfShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() && s.language == "java" {
+		t.Skip("short: the Java clients are left out")
+	}
 }
 
 // workDir holds what is built; TestMain makes and removes it.
@@ -42,12 +55,14 @@ func run(dir, name string, args ...string) error {
 	return nil
 }
 
-func prepareGo() ([]string, error) {
+// go.mod says which version.
+func prepareGo(string) ([]string, error) {
 	bin := filepath.Join(workDir, "gosdk")
 	return []string{bin}, run("gosdk", "go", "build", "-o", bin, ".")
 }
 
-func prepareNode() ([]string, error) {
+// package-lock.json says which version, of nacos-naming too: nacos only asks for a range.
+func prepareNode(string) ([]string, error) {
 	runner := []string{"node", "node/runner.js"}
 	lock, err := os.ReadFile("node/package-lock.json")
 	if err != nil {
@@ -72,13 +87,22 @@ func prepareJava(version string) ([]string, error) {
 	if _, err := exec.LookPath("mvn"); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoMaven, err)
 	}
-	if err := os.CopyFS(dir, os.DirFS("java")); err != nil {
+	// A directory for each version, and nothing of an earlier build: jars of two versions in
+	// one class path are neither.
+	if err := os.CopyFS(filepath.Join(dir, "src"), os.DirFS("java/src")); err != nil {
 		return nil, err
 	}
-	if err := run(dir, "mvn", "-q", "-B", "-Dnacos.client.version="+version, "package"); err != nil {
+	pom, err := os.ReadFile("java/pom.xml")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "pom.xml"), pom, 0o644); err != nil {
+		return nil, err
+	}
+	if err := run(dir, "mvn", "-q", "-B", "-Dnacos.client.version="+version, "package", "dependency:copy-dependencies"); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoMaven, err)
 	}
-	classes := filepath.Join(dir, "target", "conformance-java-1.jar") + ":" + filepath.Join(dir, "target", "dependency", "*")
+	classes := filepath.Join(dir, "target", "runner.jar") + ":" + filepath.Join(dir, "target", "dependency", "*")
 	home := filepath.Join(dir, "home")
 	return []string{"java", "-Xmx128m", "-XX:+UseSerialGC", "-Duser.home=" + home, "-DJM.LOG.PATH=" + home, "-DJM.SNAPSHOT.PATH=" + home,
 		"-Dcom.alibaba.nacos.naming.cache.dir=" + home, "-cp", classes, "Runner"}, nil
@@ -95,50 +119,77 @@ type host struct {
 	Metadata map[string]string `json:"metadata"`
 }
 
-// args are the arguments of a command to a runner.
-type args struct {
-	ID          int               `json:"id"`
-	Op          string            `json:"op"`
-	Service     string            `json:"service"`
-	Group       string            `json:"group"`
-	IP          string            `json:"ip,omitempty"`
-	Port        int               `json:"port,omitempty"`
-	Cluster     string            `json:"cluster"`
-	Weight      float64           `json:"weight"`
-	Metadata    map[string]string `json:"metadata,omitempty"`
-	Ephemeral   bool              `json:"ephemeral"`
-	Enabled     bool              `json:"enabled"`
-	HealthyOnly bool              `json:"healthyOnly,omitempty"`
-	Clusters    []string          `json:"clusters,omitempty"`
+// request is a line to a runner.
+type request struct {
+	ID     int    `json:"id"`
+	Op     string `json:"op"`
+	Client string `json:"client"`
+	Args   args   `json:"args"`
 }
 
-// answer is a line from a runner: a reply, or an event.
-type answer struct {
-	ID      int      `json:"id"`
-	Event   string   `json:"event"`
-	Service string   `json:"service"`
-	Error   string   `json:"error"`
-	Hosts   []host   `json:"hosts"`
-	Names   []string `json:"names"`
+// args are an operation and its arguments.
+type args struct {
+	Op        string            `json:"-"`
+	Servers   string            `json:"servers,omitempty"`
+	Namespace string            `json:"namespace,omitempty"`
+	Dir       string            `json:"dir,omitempty"`
+	Service   string            `json:"service"`
+	Group     string            `json:"group"`
+	IP        string            `json:"ip,omitempty"`
+	Port      int               `json:"port,omitempty"`
+	Cluster   string            `json:"cluster"`
+	Weight    float64           `json:"weight"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+	Ephemeral bool              `json:"ephemeral"`
+	Enabled   bool              `json:"enabled"`
+	Healthy   bool              `json:"healthy"` // select: only these
+	Clusters  []string          `json:"clusters,omitempty"`
+}
+
+// result is what a runner says of an operation that succeeded.
+type result struct {
+	SDK      string   `json:"sdk"`
+	Hosts    []host   `json:"hosts"`
+	Services []string `json:"services"`
+}
+
+// push is a change that the SDK told its listener.
+type push struct {
+	Service string `json:"service"`
+	Hosts   []host `json:"hosts"`
 	at      time.Time
 }
 
-// client is a running client.
+// line is what a runner writes: a reply, or an event.
+type line struct {
+	ID    int     `json:"id"`
+	OK    *result `json:"ok"`
+	Error string  `json:"error"`
+	Event string  `json:"event"`
+	At    int64   `json:"at"` // ms since 1970
+	push
+}
+
+// client is a running client, alone in a process of its own.
 type client struct {
 	t      testing.TB
+	sdk    sdk
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	err    *os.File
-	pushes chan answer // the newest are kept when nobody reads
+	pushes chan push
 
 	mu      sync.Mutex
 	next    int
-	waiting map[int]chan answer
+	waiting map[int]chan line
 	gone    chan struct{}
 }
 
-// start runs a client against a server until the test ends.
-func (s sdk) start(t testing.TB, addr, namespace string) *client {
+// clientName is what the runner calls its only client.
+const clientName = "c"
+
+// start runs a client against servers until the test ends.
+func (s sdk) start(t testing.TB, at addrs, namespace string) *client {
 	t.Helper()
 	command, err := s.prepare()
 	if errors.Is(err, errNoMaven) {
@@ -148,8 +199,8 @@ func (s sdk) start(t testing.TB, addr, namespace string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{t: t, pushes: make(chan answer, 1000), waiting: map[int]chan answer{}, gone: make(chan struct{})}
-	c.cmd = exec.Command(command[0], append(command[1:], addr, namespace, t.TempDir())...)
+	c := &client{t: t, sdk: s, pushes: make(chan push, 1000), waiting: map[int]chan line{}, gone: make(chan struct{})}
+	c.cmd = exec.Command(command[0], command[1:]...)
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +212,7 @@ func (s sdk) start(t testing.TB, addr, namespace string) *client {
 		t.Fatal(err)
 	}
 	c.cmd.Stderr = c.err
+	dir := t.TempDir()
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -173,6 +225,7 @@ func (s sdk) start(t testing.TB, addr, namespace string) *client {
 		}
 		c.err.Close()
 	})
+	c.must(args{Op: "create", Servers: strings.Join(at, ","), Namespace: namespace, Dir: dir})
 	return c
 }
 
@@ -180,19 +233,22 @@ func (c *client) read(out io.Reader) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 4<<20)
 	for lines.Scan() {
-		var a answer
-		if json.Unmarshal(lines.Bytes(), &a) != nil || a.ID == 0 && a.Event == "" {
+		var l line
+		if json.Unmarshal(lines.Bytes(), &l) != nil || l.ID == 0 && l.Event == "" {
 			continue // an SDK that prints
 		}
-		a.at = time.Now()
-		if a.Event != "" {
-			c.pushes <- a
+		if l.Event != "" {
+			l.at = time.UnixMilli(l.At)
+			select {
+			case c.pushes <- l.push:
+			default: // nobody reads: replies must come through all the same
+			}
 			continue
 		}
 		c.mu.Lock()
-		if w := c.waiting[a.ID]; w != nil {
-			w <- a
-			delete(c.waiting, a.ID)
+		if w := c.waiting[l.ID]; w != nil {
+			w <- l
+			delete(c.waiting, l.ID)
 		}
 		c.mu.Unlock()
 	}
@@ -206,39 +262,44 @@ func (c *client) kill() {
 	<-c.gone
 }
 
-// do carries out a command; errors are the client's.
-func (c *client) do(a args) (answer, error) {
+// do carries out an operation; errors are the client's.
+func (c *client) do(a args) (result, error) {
+	if a.Group == "" {
+		a.Group = group
+	}
+	reply := make(chan line, 1)
 	c.mu.Lock()
 	c.next++
-	a.ID = c.next
-	reply := make(chan answer, 1)
-	c.waiting[a.ID] = reply
+	r := request{ID: c.next, Op: a.Op, Client: clientName, Args: a}
+	c.waiting[r.ID] = reply
 	c.mu.Unlock()
-	if a.Group == "" {
-		a.Group = "DEFAULT_GROUP"
-	}
-	line, err := json.Marshal(a)
+	text, err := json.Marshal(r)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if _, err := c.in.Write(append(line, '\n')); err != nil {
-		return answer{}, err
+	if _, err := c.in.Write(append(text, '\n')); err != nil {
+		return result{}, err
 	}
 	select {
-	case r := <-reply:
-		if r.Error != "" {
-			return r, errors.New(r.Error)
+	case l := <-reply:
+		switch {
+		case l.Error != "":
+			return result{}, errors.New(l.Error)
+		case l.OK == nil:
+			return result{}, fmt.Errorf("neither ok nor error in the answer to %s", text)
+		case l.OK.SDK != c.sdk.version:
+			return result{}, fmt.Errorf("%s runs version %s", c.sdk.name, l.OK.SDK)
 		}
-		return r, nil
+		return *l.OK, nil
 	case <-c.gone:
-		return answer{}, errors.New("the client has ended")
+		return result{}, errors.New("the client has ended")
 	case <-time.After(60 * time.Second):
-		return answer{}, fmt.Errorf("no answer to %s", line)
+		return result{}, fmt.Errorf("no answer to %s", text)
 	}
 }
 
-// must is do for commands that have to succeed.
-func (c *client) must(a args) answer {
+// must is do for operations that have to succeed.
+func (c *client) must(a args) result {
 	c.t.Helper()
 	r, err := c.do(a)
 	if err != nil {

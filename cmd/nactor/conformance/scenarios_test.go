@@ -18,26 +18,38 @@ func each(t *testing.T, scenario func(t *testing.T, s sdk)) {
 	for _, s := range sdks {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			if testing.Short() && len(s.name) > 4 && s.name[:4] == "java" {
-				t.Skip("short: the Java clients are left out")
-			}
+			s.skipIfShort(t)
 			scenario(t, s)
 		})
 	}
 }
 
-// What is registered is listed with all it was registered with, by another client too.
-func TestRegisterAndSelect(t *testing.T) {
-	addr, _ := server(t)
+// A test named after a version runs that version, not what a cache or a range of versions
+// had at hand.
+func TestVersion(t *testing.T) {
+	at, _ := server(t)
 	t.Run("sdk", func(t *testing.T) {
 		each(t, func(t *testing.T, s sdk) {
-			c := s.start(t, addr, "")
+			// start, and each command after it, fails for another version.
+			if got := s.start(t, at, "").must(args{Op: "services"}).SDK; s.name != s.language+"-"+got {
+				t.Errorf("%s runs %s", s.name, got)
+			}
+		})
+	})
+}
+
+// What is registered is listed with all it was registered with, by another client too.
+func TestRegisterAndSelect(t *testing.T) {
+	at, _ := server(t)
+	t.Run("sdk", func(t *testing.T) {
+		each(t, func(t *testing.T, s sdk) {
+			c := s.start(t, at, "")
 			service := "fields-" + s.name
 			a := register(service, "10.1.1.1")
 			a.Weight, a.Metadata = 2.5, map[string]string{"zone": "a", "name": "größe 服务 <&>"}
 			c.must(a)
-			eventually(t, time.Second, "listed", func() bool { return len(seen(t, addr, "", group, service)) == 1 })
-			h := c.must(args{Op: "select", Service: service}).Hosts
+			eventually(t, time.Second, "listed", func() bool { return at.all(t, "", group, service, count(1)) })
+			h := c.must(args{Op: "list", Service: service}).Hosts
 			if len(h) != 1 {
 				t.Fatalf("hosts %+v", h)
 			}
@@ -45,21 +57,21 @@ func TestRegisterAndSelect(t *testing.T) {
 				got.Metadata["name"] != "größe 服务 <&>" || got.Metadata["zone"] != "a" {
 				t.Errorf("%+v", got)
 			}
-			if names := c.must(args{Op: "services"}).Names; !slices.Contains(names, service) {
+			if names := c.must(args{Op: "services"}).Services; !slices.Contains(names, service) {
 				t.Errorf("services: %v", names)
 			}
 			a.Op = "deregister"
 			c.must(a)
-			eventually(t, time.Second, "gone", func() bool { return len(seen(t, addr, "", group, service)) == 0 })
+			eventually(t, time.Second, "gone", func() bool { return at.all(t, "", group, service, count(0)) })
 		})
 	})
 }
 
 func TestClusters(t *testing.T) {
-	addr, _ := server(t)
+	at, _ := server(t)
 	t.Run("sdk", func(t *testing.T) {
 		each(t, func(t *testing.T, s sdk) {
-			c := s.start(t, addr, "")
+			c := s.start(t, at, "")
 			service := "clusters-" + s.name
 			for i, cluster := range []string{"a", "a", "b"} {
 				a := register(service, fmt.Sprintf("10.1.2.%d", i))
@@ -70,7 +82,7 @@ func TestClusters(t *testing.T) {
 				clusters []string
 				n        int
 			}{{[]string{"a"}, 2}, {[]string{"b"}, 1}, {[]string{"a", "b"}, 3}} {
-				if h := c.must(args{Op: "select", Service: service, Clusters: want.clusters, HealthyOnly: true}).Hosts; len(h) != want.n {
+				if h := c.must(args{Op: "select", Service: service, Clusters: want.clusters, Healthy: true}).Hosts; len(h) != want.n {
 					t.Errorf("clusters %v: %+v", want.clusters, h)
 				}
 			}
@@ -79,16 +91,16 @@ func TestClusters(t *testing.T) {
 }
 
 func TestDisabledIsHidden(t *testing.T) {
-	addr, _ := server(t)
+	at, _ := server(t)
 	t.Run("sdk", func(t *testing.T) {
 		each(t, func(t *testing.T, s sdk) {
-			c := s.start(t, addr, "")
+			c := s.start(t, at, "")
 			service := "disabled-" + s.name
 			c.must(register(service, "10.1.3.1"))
 			off := register(service, "10.1.3.2")
 			off.Enabled = false
 			c.must(off)
-			if h := c.must(args{Op: "select", Service: service, HealthyOnly: true}).Hosts; len(h) != 1 || h[0].IP != "10.1.3.1" {
+			if h := c.must(args{Op: "select", Service: service, Healthy: true}).Hosts; len(h) != 1 || h[0].IP != "10.1.3.1" {
 				t.Errorf("%+v", h)
 			}
 		})
@@ -97,7 +109,7 @@ func TestDisabledIsHidden(t *testing.T) {
 
 // Namespaces and groups do not see each other.
 func TestIsolation(t *testing.T) {
-	addr, _ := server(t)
+	at, _ := server(t)
 	t.Run("sdk", func(t *testing.T) {
 		each(t, func(t *testing.T, s sdk) {
 			service := "isolated-" + s.name
@@ -105,10 +117,10 @@ func TestIsolation(t *testing.T) {
 			for i, p := range places {
 				a := register(service, fmt.Sprintf("10.1.4.%d", i))
 				a.Group = p.group
-				s.start(t, addr, p.namespace).must(a)
+				s.start(t, at, p.namespace).must(a)
 			}
 			for i, p := range places {
-				h := s.start(t, addr, p.namespace).must(args{Op: "select", Service: service, Group: p.group}).Hosts
+				h := s.start(t, at, p.namespace).must(args{Op: "list", Service: service, Group: p.group}).Hosts
 				if len(h) != 1 || h[0].IP != fmt.Sprintf("10.1.4.%d", i) {
 					t.Errorf("%+v: %+v", p, h)
 				}
@@ -121,10 +133,10 @@ func TestIsolation(t *testing.T) {
 const pushLimit = time.Second
 
 func TestPush(t *testing.T) {
-	addr, _ := server(t)
+	at, _ := server(t)
 	t.Run("sdk", func(t *testing.T) {
 		each(t, func(t *testing.T, s sdk) {
-			subscriber, publisher := s.start(t, addr, ""), s.start(t, addr, "")
+			subscriber, publisher := s.start(t, at, ""), s.start(t, at, "")
 			service := "pushed-" + s.name
 			publisher.must(register(service, "10.1.5.1"))
 			subscriber.must(args{Op: "subscribe", Service: service})
@@ -168,27 +180,28 @@ func TestPush(t *testing.T) {
 // A client keeps its instance alive by itself; when it is killed the instance turns
 // unhealthy after 15 s and goes after 30 s.
 func TestBeats(t *testing.T) {
-	addr, _ := server(t)
+	at, _ := server(t)
 	t.Run("sdk", func(t *testing.T) {
 		each(t, func(t *testing.T, s sdk) {
-			c := s.start(t, addr, "")
+			c := s.start(t, at, "")
 			service := "beats-" + s.name
 			c.must(register(service, "10.1.6.1"))
 			for end := time.Now().Add(33 * time.Second); time.Now().Before(end); {
-				h := seen(t, addr, "", group, service)
-				if len(h) != 1 || !h[0].Healthy {
-					t.Fatalf("%v before the end of 33 s: %+v", time.Until(end), h)
+				for _, addr := range at {
+					h := seen(t, addr, "", group, service)
+					if len(h) != 1 || !h[0].Healthy {
+						t.Fatalf("%s, %v before the end of 33 s: %+v", addr, time.Until(end), h)
+					}
 				}
 				eventually(t, time.Second, "tick", tick(200*time.Millisecond))
 			}
 			c.kill()
 			killed := time.Now()
 			eventually(t, 25*time.Second, "unhealthy", func() bool {
-				h := seen(t, addr, "", group, service)
-				return len(h) == 1 && !h[0].Healthy
+				return at.all(t, "", group, service, func(h []host) bool { return len(h) == 1 && !h[0].Healthy })
 			})
 			unhealthy := time.Since(killed)
-			eventually(t, 25*time.Second, "gone", func() bool { return len(seen(t, addr, "", group, service)) == 0 })
+			eventually(t, 25*time.Second, "gone", func() bool { return at.all(t, "", group, service, count(0)) })
 			gone := time.Since(killed)
 			t.Logf("unhealthy %.1f s and gone %.1f s after the kill (the last beat was up to 5 s before)", unhealthy.Seconds(), gone.Seconds())
 			if unhealthy < 9*time.Second || unhealthy > 16*time.Second || gone < 24*time.Second || gone > 31*time.Second || gone-unhealthy < 14*time.Second || gone-unhealthy > 16*time.Second {
@@ -206,35 +219,34 @@ func tick(d time.Duration) func() bool {
 // A persistent instance survives kill -9 of the server; an ephemeral one comes back by
 // itself, from its client's beats.
 func TestServerRestart(t *testing.T) {
-	addr, own := server(t)
+	at, own := server(t)
 	if own == nil {
 		t.Skip("NACTOR_ADDR is not ours to restart")
 	}
-	ready := make(chan *client, len(sdks))
+	var ready []sdk
 	t.Run("before", func(t2 *testing.T) {
 		for _, s := range sdks {
 			t2.Run(s.name, func(t3 *testing.T) {
-				if testing.Short() && s.name[:4] == "java" {
-					t3.Skip("short: the Java clients are left out")
-				}
+				s.skipIfShort(t3)
 				if _, err := s.prepare(); err != nil {
-					s.start(t3, addr, "") // skips, or fails
+					s.start(t3, at, "") // skips, or fails
 				}
-				c := s.start(t, addr, "") // until the end of the whole test
+				c := s.start(t, at, "") // until the end of the whole test
 				persistent := register("restart-persistent-"+s.name, "10.1.7.1")
 				persistent.Ephemeral = false
 				c.must(persistent)
 				c.must(register("restart-ephemeral-"+s.name, "10.1.7.2"))
-				ready <- c
+				ready = append(ready, s)
 			})
 		}
 	})
 	own.Kill()
 	again := own.Restart()
+	addr := at[0]
 	if again.Addr != addr {
 		t.Fatalf("restarted on %s, was %s", again.Addr, addr)
 	}
-	for _, s := range sdks[:len(ready)] {
+	for _, s := range ready {
 		if h := seen(t, addr, "", group, "restart-persistent-"+s.name); len(h) != 1 || h[0].IP != "10.1.7.1" {
 			t.Errorf("%s: the persistent instance after the restart: %+v", s.name, h)
 		}

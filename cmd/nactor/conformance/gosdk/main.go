@@ -1,24 +1,31 @@
-// The runner for the Nacos Go SDK 1.x. See package conformance.
+// The runner for the Nacos Go SDK 1.x: it does what the lines of JSON on stdin say and
+// answers on stdout. See package conformance for the protocol.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
-	"net"
+	"fmt"
 	"os"
-	"strconv"
+	"strings"
 	"sync"
+	"time"
 
-	"github.com/nacos-group/nacos-sdk-go/clients"
-	"github.com/nacos-group/nacos-sdk-go/clients/naming_client"
 	"github.com/nacos-group/nacos-sdk-go/common/constant"
 	"github.com/nacos-group/nacos-sdk-go/model"
-	"github.com/nacos-group/nacos-sdk-go/vo"
 )
 
-type command struct {
-	ID        int               `json:"id"`
-	Op        string            `json:"op"`
+type request struct {
+	ID     int    `json:"id"`
+	Op     string `json:"op"`
+	Client string `json:"client"`
+	Args   args   `json:"args"`
+}
+
+type args struct {
+	Servers   string            `json:"servers"` // host:port, joined by commas
+	Namespace string            `json:"namespace"`
+	Dir       string            `json:"dir"`
 	Service   string            `json:"service"`
 	Group     string            `json:"group"`
 	IP        string            `json:"ip"`
@@ -28,118 +35,93 @@ type command struct {
 	Metadata  map[string]string `json:"metadata"`
 	Ephemeral bool              `json:"ephemeral"`
 	Enabled   bool              `json:"enabled"`
-	Healthy   bool              `json:"healthyOnly"`
+	Healthy   bool              `json:"healthy"`
 	Clusters  []string          `json:"clusters"`
 }
 
-type host struct {
-	IP       string            `json:"ip"`
-	Port     uint64            `json:"port"`
-	Cluster  string            `json:"cluster"`
-	Weight   float64           `json:"weight"`
-	Healthy  bool              `json:"healthy"`
-	Enabled  bool              `json:"enabled"`
-	Metadata map[string]string `json:"metadata"`
+type reply struct {
+	ID    int     `json:"id"`
+	OK    *result `json:"ok,omitempty"`
+	Error string  `json:"error,omitempty"`
 }
 
-type reply struct {
-	ID      int      `json:"id,omitempty"`
-	Event   string   `json:"event,omitempty"`
-	Service string   `json:"service,omitempty"`
-	Error   string   `json:"error,omitempty"`
-	Hosts   []host   `json:"hosts,omitempty"`
-	Names   []string `json:"names,omitempty"`
+type result struct {
+	SDK      string   `json:"sdk,omitempty"`
+	Hosts    []host   `json:"hosts,omitempty"`
+	Services []string `json:"services,omitempty"`
+}
+
+type event struct {
+	Event   string `json:"event"`
+	Client  string `json:"client"`
+	Service string `json:"service"`
+	Group   string `json:"group"`
+	Hosts   []host `json:"hosts"`
+	At      int64  `json:"at"` // ms since 1970
+}
+
+type host struct {
+	IP          string            `json:"ip"`
+	Port        uint64            `json:"port"`
+	Cluster     string            `json:"cluster"`
+	Weight      float64           `json:"weight"`
+	Healthy     bool              `json:"healthy"`
+	Enabled     bool              `json:"enabled"`
+	Ephemeral   bool              `json:"ephemeral"`
+	InstanceID  string            `json:"instanceId"`
+	ServiceName string            `json:"serviceName"`
+	Metadata    map[string]string `json:"metadata"`
+}
+
+func hosts(list []model.Instance) []host {
+	var out []host
+	for _, i := range list {
+		out = append(out, host{i.Ip, i.Port, i.ClusterName, i.Weight, i.Healthy, i.Enable, i.Ephemeral, i.InstanceId, i.ServiceName, i.Metadata})
+	}
+	return out
 }
 
 var (
-	mu  sync.Mutex
-	out = json.NewEncoder(os.Stdout)
+	stdout sync.Mutex
+	lines  = json.NewEncoder(os.Stdout)
 )
 
-func say(r reply) {
-	mu.Lock()
-	defer mu.Unlock()
-	_ = out.Encode(r) // the suite is gone: the next read ends us
+func say(v any) {
+	stdout.Lock()
+	defer stdout.Unlock()
+	if err := lines.Encode(v); err != nil {
+		os.Exit(1) // nobody listens any more
+	}
+}
+
+// sayPush reports an event. The SDK says "no instances" by an error.
+func sayPush(client string, a args, list []model.SubscribeService) {
+	e := event{Event: "push", Client: client, Service: a.Service, Group: a.Group, Hosts: []host{}, At: time.Now().UnixMilli()}
+	for _, s := range list {
+		// The SDK does not tell whether these are ephemeral.
+		e.Hosts = append(e.Hosts, host{s.Ip, s.Port, s.ClusterName, s.Weight, s.Healthy, s.Enable, false, s.InstanceId, s.ServiceName, s.Metadata})
+	}
+	say(e)
 }
 
 func main() {
-	addr, namespace, dir := os.Args[1], os.Args[2], os.Args[3]
-	ip, p, err := net.SplitHostPort(addr)
-	if err != nil {
-		panic(err)
-	}
-	port, err := strconv.ParseUint(p, 10, 16)
-	if err != nil {
-		panic(err)
-	}
-	c, err := clients.NewNamingClient(vo.NacosClientParam{
-		ServerConfigs: []constant.ServerConfig{*constant.NewServerConfig(ip, port)},
-		ClientConfig: &constant.ClientConfig{
-			NamespaceId: namespace, TimeoutMs: 5000, NotLoadCacheAtStart: true, UpdateCacheWhenEmpty: true,
-			CacheDir: dir + "/cache", LogDir: dir + "/log", LogLevel: "warn",
-		},
-	})
-	if err != nil {
-		panic(err)
-	}
 	in := bufio.NewScanner(os.Stdin)
+	in.Buffer(nil, 1<<20)
 	for in.Scan() {
-		var cmd command
-		if err := json.Unmarshal(in.Bytes(), &cmd); err != nil {
-			panic(err)
+		var r request
+		if err := json.Unmarshal(in.Bytes(), &r); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
 		}
-		r, err := do(c, cmd)
-		r.ID = cmd.ID
-		if err != nil {
-			r.Error = err.Error()
-		}
-		say(r)
+		// A slow call holds up nobody else.
+		go func() {
+			res, err := do(r)
+			if err != nil {
+				say(reply{ID: r.ID, Error: err.Error()})
+				return
+			}
+			res.SDK = strings.TrimPrefix(constant.CLIENT_VERSION, "Nacos-Go-Client:v")
+			say(reply{ID: r.ID, OK: &res})
+		}()
 	}
-}
-
-func do(c naming_client.INamingClient, cmd command) (reply, error) {
-	switch cmd.Op {
-	case "register":
-		_, err := c.RegisterInstance(vo.RegisterInstanceParam{
-			Ip: cmd.IP, Port: cmd.Port, Weight: cmd.Weight, Enable: cmd.Enabled, Healthy: true, Metadata: cmd.Metadata,
-			ClusterName: cmd.Cluster, ServiceName: cmd.Service, GroupName: cmd.Group, Ephemeral: cmd.Ephemeral,
-		})
-		return reply{}, err
-	case "deregister":
-		_, err := c.DeregisterInstance(vo.DeregisterInstanceParam{
-			Ip: cmd.IP, Port: cmd.Port, Cluster: cmd.Cluster, ServiceName: cmd.Service, GroupName: cmd.Group, Ephemeral: cmd.Ephemeral,
-		})
-		return reply{}, err
-	case "select":
-		if !cmd.Healthy {
-			s, err := c.GetService(vo.GetServiceParam{ServiceName: cmd.Service, GroupName: cmd.Group, Clusters: cmd.Clusters})
-			return reply{Hosts: instances(s.Hosts)}, err
-		}
-		list, err := c.SelectInstances(vo.SelectInstancesParam{ServiceName: cmd.Service, GroupName: cmd.Group, Clusters: cmd.Clusters, HealthyOnly: true})
-		if err != nil && err.Error() == "instance list is empty!" {
-			return reply{}, nil
-		}
-		return reply{Hosts: instances(list)}, err
-	case "subscribe":
-		return reply{}, c.Subscribe(&vo.SubscribeParam{ServiceName: cmd.Service, GroupName: cmd.Group, Clusters: cmd.Clusters,
-			SubscribeCallback: func(list []model.SubscribeService, err error) {
-				r := reply{Event: "push", Service: cmd.Service}
-				for _, s := range list {
-					r.Hosts = append(r.Hosts, host{s.Ip, s.Port, s.ClusterName, s.Weight, s.Healthy, s.Enable, s.Metadata})
-				}
-				say(r)
-			}})
-	case "services":
-		l, err := c.GetAllServicesInfo(vo.GetAllServiceInfoParam{GroupName: cmd.Group, PageNo: 1, PageSize: 1000})
-		return reply{Names: l.Doms}, err
-	}
-	return reply{Error: "unknown op " + cmd.Op}, nil
-}
-
-func instances(list []model.Instance) []host {
-	var out []host
-	for _, i := range list {
-		out = append(out, host{i.Ip, i.Port, i.ClusterName, i.Weight, i.Healthy, i.Enable, i.Metadata})
-	}
-	return out
 }
