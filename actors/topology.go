@@ -89,7 +89,8 @@ func (s *Services) AwaitReleased(ctx context.Context) error {
 	t := time.NewTicker(tickEvery / 10)
 	defer t.Stop()
 	for {
-		if _, mine := s.keeper.owned(); len(mine) == 0 && s.keeper.idle() && s.mesh.idle() {
+		nobody := s.keeper.table.Load().Owner(0) == "" // all are leaving
+		if _, mine := s.keeper.owned(); len(mine) == 0 && s.keeper.idle() && (nobody || s.mesh.idle()) {
 			return nil
 		}
 		select {

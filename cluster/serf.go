@@ -41,12 +41,13 @@ type Membership struct {
 	serf   *serf.Serf
 	events chan serf.Event
 	wake   chan struct{} // capacity 1: something may have changed
+	turn   chan struct{} // capacity 1: whose turn it is to announce something
 	quit   chan struct{}
 	wg     sync.WaitGroup
 
 	mu       sync.Mutex // guards self and suspects
 	self     Member
-	suspects map[string]bool // processes whose port refuses
+	suspects map[string]bool // processes that are watched, and whether their port refuses
 
 	now      atomic.Pointer[Members]
 	conflict atomic.Pointer[Member] // another living process with our id
@@ -59,7 +60,8 @@ const (
 	suspicion     = 3
 	joinEvery     = time.Second
 	joinLogEvery  = 30 * time.Second
-	redialEvery   = 250 * time.Millisecond
+	redialEvery   = 100 * time.Millisecond
+	calmly        = 10
 	leaveTimeout  = 3 * time.Second
 )
 
@@ -67,7 +69,7 @@ const (
 // answer are tried until Leave.
 func Join(cfg Gossip) (*Membership, error) {
 	m := &Membership{
-		cfg: cfg, events: make(chan serf.Event, 256), wake: make(chan struct{}, 1), quit: make(chan struct{}),
+		cfg: cfg, events: make(chan serf.Event, 256), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), quit: make(chan struct{}),
 		self: cfg.Self, suspects: map[string]bool{},
 	}
 	m.self.State, m.self.began = Joining, uint64(time.Now().UnixMilli())
@@ -131,11 +133,15 @@ func (m *Membership) Conflict() *Member { return m.conflict.Load() }
 
 // Announce changes what this node says of itself.
 func (m *Membership) Announce(edit func(*Member)) error {
+	// Not under mu: serf waits for seconds for somebody to hear it, and what the others say
+	// must be followed meanwhile.
+	m.turn <- struct{}{}
+	defer func() { <-m.turn }()
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	before := m.self.tags()
 	edit(&m.self)
 	tags := m.self.tags()
+	m.mu.Unlock()
 	if equalTags(before, tags) {
 		return nil
 	}
@@ -165,27 +171,35 @@ func (m *Membership) Suspect(id string) {
 	if member == nil || !member.Up() || m.cfg.Refused == nil || id == m.cfg.Self.ID {
 		return
 	}
-	m.wg.Go(func() { m.watch(member) })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, watched := m.suspects[member.Process]; !watched {
+		m.suspects[member.Process] = false
+		m.wg.Go(func() { m.watch(member) })
+	}
 }
 
-// watch follows a suspect until it answers again or gossip has decided.
+// watch follows a suspect until it has answered calmly times in a row, or gossip has decided.
+// Once is not enough: a dying process may lose its connections before its listener.
 func (m *Membership) watch(member *Member) {
 	t := time.NewTicker(redialEvery)
 	defer t.Stop()
-	for {
+	for answers := 0; ; {
 		refused := m.cfg.Refused(member)
+		if answers++; refused {
+			answers = 0
+		}
+		over := answers >= calmly || refused && !m.gossips(member.Process)
 		m.mu.Lock()
 		known := m.suspects[member.Process]
-		if refused {
-			m.suspects[member.Process] = true
-		} else {
+		if m.suspects[member.Process] = refused; over {
 			delete(m.suspects, member.Process)
 		}
 		m.mu.Unlock()
 		if refused != known {
 			m.touch()
 		}
-		if !refused || refused && known && !m.gossips(member.Process) {
+		if over {
 			return
 		}
 		select {
@@ -366,21 +380,17 @@ func (m *Membership) missing() []string {
 	return slices.DeleteFunc(slices.Clone(m.cfg.Seeds), func(seed string) bool { return here[seed] })
 }
 
-// logWriter hands serf's and memberlist's lines to the node's log. Each begins with its
-// level in brackets.
+// logWriter hands serf's and memberlist's lines to the node's log. Each begins with a level
+// in brackets.
 type logWriter struct{ *slog.Logger }
 
 func (w logWriter) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
-	level := slog.LevelDebug
-	switch {
-	case strings.HasPrefix(text, "[WARN]"), strings.HasPrefix(text, "[ERR]"):
-		// Every failed attempt to reach a node that is down is an error to them.
-		level = slog.LevelInfo
-	}
+	// Every failed attempt to reach a node that is down is an error to them; what comes of
+	// it is reported by the membership.
 	if _, rest, ok := strings.Cut(text, "] "); ok {
 		text = rest
 	}
-	w.Log(context.Background(), level, text)
+	w.Debug(text)
 	return len(line), nil
 }

@@ -76,7 +76,8 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	clock := actors.NewClock()
+	clock := actors.NewSteadyClock(nil)
+	n.wg.Go(func() { n.every(actors.ObserveEvery, clock.Observe) })
 	n.views = replica.New(clock.Now, func(notice replica.Notice) {
 		if n.push != nil {
 			n.push.Notify(notice)
@@ -146,17 +147,17 @@ func (n *Node) serve() {
 			n.end(err)
 		}
 	})
-	n.wg.Go(n.keepHouse)
+	n.wg.Go(func() { n.every(5*time.Second, n.views.ExpireSubscribers) })
 }
 
-// keepHouse does what has to be done now and then.
-func (n *Node) keepHouse() {
-	t := time.NewTicker(5 * time.Second)
+// every calls f now and then until the node stops.
+func (n *Node) every(pause time.Duration, f func()) {
+	t := time.NewTicker(pause)
 	defer t.Stop()
 	for {
 		select {
 		case <-t.C:
-			n.views.ExpireSubscribers()
+			f()
 		case <-n.quit:
 			return
 		}
