@@ -1,0 +1,141 @@
+package simtest
+
+import (
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"nactor/naming"
+	"nactor/naming/namingtest"
+)
+
+// ledger is what the nodes have agreed to write down: a log of batches that a node may add
+// to while it reaches a majority, and that every node reads in order. It stands for the
+// store that the nodes share.
+type ledger struct {
+	w  *world
+	mu sync.Mutex
+
+	batches []entry
+	disks   map[string]*disk
+}
+
+type entry struct {
+	by      string
+	records []naming.Record
+}
+
+// disk is what one host has read of the ledger. It outlives the host's processes.
+type disk struct {
+	applied int
+	state   namingtest.Ledger
+}
+
+const (
+	commitTime     = 2 * time.Millisecond
+	commitPatience = time.Second
+	readEvery      = 250 * time.Millisecond
+)
+
+func newLedger(w *world) *ledger { return &ledger{w: w, disks: map[string]*disk{}} }
+
+// store is the ledger as one node sees it. It implements actors.Committer.
+type store struct {
+	*ledger
+	n *node
+}
+
+// Commit implements actors.Committer.
+func (s store) Commit(batch []naming.Record, done func(error)) {
+	time.AfterFunc(commitTime, func() {
+		if !s.n.host.Alive() {
+			return
+		}
+		if !s.w.majority(s.n.name) {
+			time.AfterFunc(commitPatience, func() { done(naming.Unavailable("the store has no leader; try again later")) })
+			return
+		}
+		s.mu.Lock()
+		s.batches = append(s.batches, entry{s.n.name, slices.Clone(batch)})
+		s.mu.Unlock()
+		s.read()
+		done(nil)
+	})
+}
+
+// disk returns the disk of the node. The lock is held.
+func (s store) disk() *disk {
+	d := s.disks[s.n.name]
+	if d == nil {
+		d = &disk{state: namingtest.Ledger{}}
+		s.disks[s.n.name] = d
+	}
+	return d
+}
+
+// read takes over what was written since, when the node can know of it.
+func (s store) read() {
+	if !s.n.host.Alive() || !s.w.majority(s.n.name) {
+		return
+	}
+	var others []naming.Key
+	s.mu.Lock()
+	d := s.disk()
+	for _, e := range s.batches[d.applied:] {
+		d.state.Write(e.records)
+		if e.by == s.n.name {
+			continue
+		}
+		for _, r := range e.records {
+			if !slices.Contains(others, r.Key) {
+				others = append(others, r.Key)
+			}
+		}
+	}
+	d.applied = len(s.batches)
+	s.mu.Unlock()
+	if len(others) > 0 {
+		s.n.services.Reconcile(others)
+	}
+}
+
+// follow reads on until the node ends.
+func (s store) follow() {
+	t := time.NewTicker(readEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			s.read()
+		case <-s.n.life.Done():
+			return
+		}
+	}
+}
+
+// saved returns what the node's disk holds of a service.
+func (s store) saved(key naming.Key) (naming.Saved, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sv := s.disk().state.Saved(key)
+	return sv, sv.Meta != nil || len(sv.Instances) > 0 || len(sv.Overlays) > 0
+}
+
+// all returns everything that the node's disk holds.
+func (s store) all() iter.Seq2[naming.Saved, error] {
+	s.mu.Lock()
+	var keys []naming.Key
+	for key := range s.disk().state {
+		keys = append(keys, key)
+	}
+	s.mu.Unlock()
+	slices.SortFunc(keys, naming.Key.Compare)
+	return func(yield func(naming.Saved, error) bool) {
+		for _, key := range keys {
+			if sv, ok := s.saved(key); ok && !yield(sv, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package simtest
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"nactor/cluster/simnet"
+	"nactor/naming"
+)
+
+// world is a cluster in virtual time.
+type world struct {
+	t       *testing.T
+	seed    uint64
+	rand    *rand.Rand // of the script; others draw from their own
+	net     *simnet.Network
+	ledger  *ledger
+	names   []string
+	minAcks int
+	began   time.Time
+
+	mu    sync.Mutex
+	nodes map[string]*node
+	lines []string
+	wg    sync.WaitGroup
+}
+
+// inWorld runs a script with hosts of these names, none of them booted.
+func inWorld(t *testing.T, seed uint64, names []string, script func(*world)) {
+	// What is pooled by an earlier world must not be used in this one: its timers are of
+	// another time. Two collections empty a sync.Pool.
+	runtime.GC()
+	runtime.GC()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{
+			t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), net: simnet.New(seed), names: names, minAcks: 1,
+			began: time.Now(), nodes: map[string]*node{},
+		}
+		w.ledger = newLedger(w)
+		for _, name := range names {
+			w.net.IP(name)
+		}
+		defer func() {
+			if t.Failed() {
+				w.report()
+			}
+		}()
+		defer w.tearDown()
+		script(w)
+	})
+}
+
+// tearDown ends all processes and waits for what sleeps.
+func (w *world) tearDown() {
+	w.net.Heal()
+	for _, n := range w.all() {
+		w.net.Resume(n.name)
+		n.kill()
+	}
+	w.wg.Wait()
+	time.Sleep(time.Minute)
+}
+
+func (w *world) add(n *node) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nodes[n.name] = n
+}
+
+// node returns the last life of a node.
+func (w *world) node(name string) *node {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.nodes[name]
+}
+
+// all returns the last lives of all nodes, in a fixed order.
+func (w *world) all() []*node {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []*node
+	for _, name := range w.names {
+		if n := w.nodes[name]; n != nil {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// serving returns the nodes that answer clients.
+func (w *world) serving() []*node {
+	return slices.DeleteFunc(w.all(), func(n *node) bool { return !n.serving.Load() })
+}
+
+// start boots a node and takes it into service, in the background.
+func (w *world) start(name string) *node {
+	w.trace("start %s", name)
+	n := w.boot(name)
+	w.wg.Go(func() {
+		if err := n.becomeReady(); err == nil {
+			w.trace("%s serves", name)
+		}
+	})
+	return n
+}
+
+// startAll starts all nodes and waits until they serve.
+func (w *world) startAll() {
+	for _, name := range w.names {
+		w.start(name)
+	}
+	w.within(15*time.Second, "all nodes serve", func() bool { return len(w.serving()) == len(w.names) })
+}
+
+// kill ends a node without a word.
+func (w *world) kill(name string) {
+	w.trace("kill %s", name)
+	w.node(name).kill()
+}
+
+// majority reports whether a node lives and reaches most of all nodes.
+func (w *world) majority(name string) bool {
+	here := 0
+	for _, other := range w.names {
+		if other == name || w.net.Connected(name, other) {
+			here++
+		}
+	}
+	return 2*here > len(w.names)
+}
+
+// owner returns the node that serves a service in its own view; nil for none.
+func (w *world) owner(key naming.Key) *node {
+	for _, n := range w.serving() {
+		if n.services.Owner(key) == n.name {
+			return n
+		}
+	}
+	return nil
+}
+
+// within waits until cond holds and returns how long that took.
+func (w *world) within(limit time.Duration, what string, cond func() bool) time.Duration {
+	w.t.Helper()
+	begun := time.Now()
+	for !cond() {
+		if time.Since(begun) > limit {
+			w.t.Fatalf("%s: not within %v", what, limit)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return time.Since(begun)
+}
+
+// trace notes an event for the report of a failure.
+func (w *world) trace(format string, args ...any) {
+	line := fmt.Sprintf("%10.3f ", time.Since(w.began).Seconds()) + fmt.Sprintf(format, args...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines = append(w.lines, line)
+}
+
+// maxReport is how much of the trace is shown.
+const maxReport = 400
+
+func (w *world) report() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	lines := w.lines
+	if len(lines) > maxReport {
+		w.t.Logf("(%d earlier events)", len(lines)-maxReport)
+		lines = lines[len(lines)-maxReport:]
+	}
+	for _, line := range lines {
+		w.t.Log(line)
+	}
+}
+
+func (w *world) quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// log returns a logger whose lines are part of the trace.
+func (w *world) log(name string) *slog.Logger { return slog.New(tracer{w, name}) }
