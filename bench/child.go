@@ -32,6 +32,15 @@ func freePort() (int, error) {
 	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 
+// free reports whether nobody listens on a port of loopback.
+func free(port int) bool {
+	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return false
+	}
+	return ln.Close() == nil
+}
+
 func startChild(addr string, args ...string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
