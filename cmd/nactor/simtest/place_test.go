@@ -64,6 +64,13 @@ func (p *place) Retire(kind, identity string, pid *actor.PID) {
 	}
 }
 
+// has reports whether an identity is active here.
+func (p *place) has(kind, identity string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pids[kind+"/"+identity] != nil
+}
+
 // stop ends all grains.
 func (p *place) stop() {
 	p.mu.Lock()

@@ -30,6 +30,7 @@ type world struct {
 	mu    sync.Mutex
 	nodes map[string]*node
 	lines []string
+	sky   weather
 	wg    sync.WaitGroup
 }
 
