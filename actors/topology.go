@@ -56,15 +56,18 @@ func (s *Services) Run(ctx context.Context) {
 	}
 }
 
-// AwaitSync waits until every node that ready returns has told all that it owns.
-func (s *Services) AwaitSync(ctx context.Context, ready func() []string) error {
+// AwaitSync waits until every node that owners returns has told all that it owns; while it
+// returns false nothing is known about who they are. It is asked at each change of the
+// membership.
+func (s *Services) AwaitSync(ctx context.Context, owners func() ([]string, bool)) error {
 	return s.keeper.await(ctx, func() bool {
-		for _, id := range ready() {
+		ids, known := owners()
+		for _, id := range ids {
 			if !s.mesh.heard(id) {
 				return false
 			}
 		}
-		return true
+		return known
 	})
 }
 

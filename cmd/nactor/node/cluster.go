@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func (n *Node) clusterKey() error {
 		n.key = key
 	}
 	hosts := []string{n.cfg.IP}
-	for _, p := range append(n.cfg.Peers, n.cfg.Join...) {
+	for _, p := range slices.Concat(n.cfg.Peers, n.cfg.Join) {
 		hosts = append(hosts, p.Host)
 	}
 	return guard.CheckKey(n.key, hosts)
@@ -83,7 +84,7 @@ func (n *Node) joinCluster() error {
 // seeds returns the gossip ports of the nodes to join.
 func (n *Node) seeds() []string {
 	var out []string
-	for _, p := range append(n.cfg.Peers, n.cfg.Join...) {
+	for _, p := range slices.Concat(n.cfg.Peers, n.cfg.Join) {
 		out = append(out, net.JoinHostPort(p.Host, strconv.Itoa(p.Port+n.cfg.SerfPort()-n.cfg.Port)))
 	}
 	return out
@@ -138,30 +139,29 @@ func (n *Node) becomeReady(ctx context.Context) error {
 
 // inSync waits until this node holds what the others do. The error says what is missing.
 func (n *Node) inSync(ctx context.Context) error {
-	if missing := n.missing(); len(missing) > 0 && n.alone() {
-		<-ctx.Done()
-		return fmt.Errorf("waiting for other nodes: none of %s answers", strings.Join(missing, ", "))
-	}
-	ready := func() []string {
+	err := n.services.AwaitSync(ctx, func() ([]string, bool) {
 		var ids []string
 		for _, m := range n.cluster.Membership().Members().All() {
 			if m.ID != n.store.NodeID() && m.Up() && m.State == cluster.Ready {
 				ids = append(ids, m.ID)
 			}
 		}
-		return ids
+		return ids, !n.alone() || len(n.missing()) == 0
+	})
+	switch {
+	case err == nil:
+		return nil
+	case n.alone():
+		return fmt.Errorf("waiting for other nodes: none of %s answers", strings.Join(n.missing(), ", "))
 	}
-	if err := n.services.AwaitSync(ctx, ready); err != nil {
-		return errors.New("waiting for the other nodes to tell what they hold")
-	}
-	return nil
+	return errors.New("waiting for the other nodes to tell what they hold")
 }
 
 // missing returns the listed nodes that are not here.
 func (n *Node) missing() []string {
 	var out []string
 	ms := n.cluster.Membership().Members()
-	for _, p := range append(n.cfg.Peers, n.cfg.Join...) {
+	for _, p := range slices.Concat(n.cfg.Peers, n.cfg.Join) {
 		if m := ms.At(p.String()); m == nil || !m.Up() {
 			out = append(out, p.String())
 		}

@@ -180,13 +180,9 @@ func (n *node) announce(state cluster.State) error {
 }
 
 func (n *node) inSync(ctx context.Context) error {
-	up := n.up(func(*cluster.Member) bool { return true })
-	if len(up) == 0 && len(n.w.names) > 1 {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	return n.services.AwaitSync(ctx, func() []string {
-		return n.up(func(m *cluster.Member) bool { return m.State == cluster.Ready })
+	return n.services.AwaitSync(ctx, func() ([]string, bool) {
+		here := n.up(func(*cluster.Member) bool { return true })
+		return n.up(func(m *cluster.Member) bool { return m.State == cluster.Ready }), len(here) > 0 || len(n.w.names) == 1
 	})
 }
 
