@@ -172,7 +172,7 @@ func (g *gateway) lost(id string) {
 func (g *gateway) follow(peers []Peer) {
 	here := map[string]bool{}
 	for _, p := range peers {
-		here[p.ID] = true
+		here[p.ID] = !p.Doubted
 	}
 	g.mu.Lock()
 	var gone []string

@@ -22,6 +22,7 @@ type keeper struct {
 	parked   []*parkedClaim
 	claims   map[uint64]map[int]bool // by id, of ours: the partitions that were not answered for
 	releases map[int]int             // partitions that are being handed over: services that are not done
+	strays   []stray                 // what came here and belongs elsewhere
 	moves    chan func()             // releases and awakenings, one after the other
 	quit     chan struct{}
 	told     chan struct{} // closed and replaced when something has changed
@@ -127,7 +128,9 @@ func (k *keeper) follow(topo Topology) {
 	k.mesh.follow(topo.Peers)
 	up := map[string]bool{}
 	for _, p := range topo.Peers {
-		up[p.ID] = p.Ready
+		if !p.Doubted {
+			up[p.ID] = p.Ready
+		}
 	}
 	k.mu.Lock()
 	k.table.Store(next)
@@ -364,6 +367,7 @@ func (k *keeper) tick() {
 		k.Logger.Warn("took over services without an answer from every node; what those know is merged later", "partitions", late)
 	}
 	k.unpark()
+	k.forward(now)
 }
 
 // release hands the services of a partition over to its new owner.
@@ -421,11 +425,12 @@ func (k *keeper) merge(h naming.Heritage) {
 		k.mu.Unlock()
 		return
 	}
-	k.mu.Unlock()
 	if g := k.table.Load().gates[p]; g == nil {
-		k.Views.Put(h.View)
+		k.strays = append(k.strays, stray{h, time.Now()})
+		k.mu.Unlock()
 		return
 	}
+	k.mu.Unlock()
 	// Also with the gate about to open: grains do not mind.
 	k.inherit(h)
 }
@@ -434,7 +439,7 @@ func (k *keeper) merge(h naming.Heritage) {
 func (k *keeper) idle() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return len(k.releases) == 0 && len(k.parked) == 0
+	return len(k.releases) == 0 && len(k.parked) == 0 && len(k.strays) == 0
 }
 
 // waits until cond holds; cond is asked at each change.

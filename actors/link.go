@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"nactor/actors/actorpb"
+	"nactor/naming"
 )
 
 // link is the ordered, acknowledged stream of packets to one process of another node. It
@@ -19,11 +20,13 @@ type link struct {
 
 	mu       sync.Mutex
 	queue    []parcel
-	next     uint64   // seq of the next packet
-	flight   []flying // sent, not acknowledged, in order
-	bytes    int      // in flight
-	cursor   uint64   // number of the next change of the feed
-	progress time.Time
+	next     uint64         // seq of the next packet
+	flight   []flying       // sent, not acknowledged, in order
+	bytes    int            // in flight
+	cursor   uint64         // number of the next change of the feed
+	progress naming.Instant // when something was last acknowledged, or first sent
+	resent   naming.Instant // when what is in flight was last repeated
+	doubted  bool
 	number   uint64 // all changes of the feed up to this one are with the peer
 	synced   bool   // and so is all that came before the feed
 	wake     chan struct{}
@@ -60,10 +63,14 @@ const (
 	packetSize   = 192 << 10
 	deltasAtOnce = 512
 	resendAfter  = time.Second
+
+	// A stall of two seconds is survived; gossip needs as long, and a node that is cut off
+	// from all others several times that.
+	silence = 2500 * time.Millisecond
 )
 
 func newLink(m *mesh, p Peer) *link {
-	return &link{peer: p, mesh: m, session: m.newSession(), next: 1, wake: make(chan struct{}, 1), progress: time.Now()}
+	return &link{peer: p, mesh: m, session: m.newSession(), next: 1, wake: make(chan struct{}, 1), progress: m.Clock.Now()}
 }
 
 // send queues a parcel.
@@ -118,7 +125,7 @@ func (l *link) take() *actorpb.Packet {
 		p.Session, p.Seq = l.session, l.next
 		size := proto.Size(p)
 		if len(l.flight) == 0 {
-			l.progress = time.Now()
+			l.progress = l.mesh.Clock.Now()
 		}
 		l.flight = append(l.flight, flying{p, size, number - 1})
 		l.bytes += size
@@ -204,14 +211,14 @@ func (l *link) acked(a *actorpb.Ack) {
 	}
 	if n > 0 {
 		l.flight = append(l.flight[:0], l.flight[n:]...)
-		l.progress = time.Now()
+		l.progress = l.mesh.Clock.Now()
 	}
 	l.number = max(l.number, number)
-	synced := l.synced
+	synced, doubted := l.synced, l.doubted
 	l.mu.Unlock()
 	if n > 0 {
 		l.poke()
-		if synced {
+		if synced && !doubted {
 			l.mesh.feed.ack(l.peer.Process, number)
 		}
 	}
@@ -220,11 +227,19 @@ func (l *link) acked(a *actorpb.Ack) {
 // resend repeats what was not acknowledged for a while: the connection may have broken.
 func (l *link) resend() {
 	l.mu.Lock()
-	if len(l.flight) == 0 || time.Since(l.progress) < resendAfter {
+	now := l.mesh.Clock.Now()
+	if len(l.flight) == 0 && now.Since(l.progress) >= resendAfter {
+		// A sign of life is asked for: an idle link would not notice that it is cut.
+		l.queue = append(l.queue, once{&actorpb.Packet{Body: &actorpb.Packet_Deltas{Deltas: &actorpb.Deltas{}}}})
+		l.mu.Unlock()
+		l.poke()
+		return
+	}
+	if len(l.flight) == 0 || now.Since(max(l.progress, l.resent)) < resendAfter {
 		l.mu.Unlock()
 		return
 	}
-	l.progress = time.Now()
+	l.resent = now
 	again := make([]*actorpb.Packet, 0, len(l.flight))
 	for _, p := range l.flight {
 		again = append(again, p.Packet)
@@ -237,8 +252,31 @@ func (l *link) resend() {
 
 // inSync makes the peer one whose acknowledgements count. The lock is held.
 func (l *link) inSync() {
-	l.synced = true
-	l.mesh.feed.join(l.peer.Process, l.number)
+	if l.synced = true; !l.doubted {
+		l.mesh.feed.join(l.peer.Process, l.number)
+	}
+}
+
+// doubt sets whether the peer's acknowledgements are waited for.
+func (l *link) doubt(doubted bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case doubted == l.doubted:
+	case doubted:
+		l.mesh.feed.leave(l.peer.Process)
+	case l.synced:
+		l.mesh.feed.join(l.peer.Process, l.number)
+	}
+	l.doubted = doubted
+}
+
+// silent reports whether the peer has not acknowledged anything for longer than it could
+// be stalled.
+func (l *link) silent(now naming.Instant) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.flight) > 0 && now.Since(l.progress) > silence
 }
 
 // end takes the peer out of the feed's books.

@@ -31,13 +31,14 @@ type Peer struct {
 	ID      string // of the node
 	Process string // of this life of it
 	Ready   bool   // it has all that the others own; false while it is joining
+	Doubted bool   // it may be dead or cut off: nobody waits for it, and it owns nothing
 }
 
 // Topology is who is here and who owns what. Immutable.
 type Topology struct {
 	Ring  uint64 // names the distribution; equal on all nodes that have the same
 	Owner func(partition int) string
-	Peers []Peer // all that are up, without this node
+	Peers []Peer // all that are believed to live, without this node
 }
 
 // mesh is this node's links to all others, and the other ends of theirs.
@@ -57,7 +58,8 @@ type mesh struct {
 
 type linkRun struct {
 	*link
-	quit chan struct{}
+	quit     chan struct{}
+	reported bool // as silent
 }
 
 // inbound is the receiving end of a peer's link.
@@ -90,12 +92,13 @@ func (m *mesh) follow(peers []Peer) {
 		here[p.Process] = true
 		run := m.links[p.Process]
 		if run == nil {
-			run = &linkRun{newLink(m, p), make(chan struct{})}
+			run = &linkRun{link: newLink(m, p), quit: make(chan struct{})}
 			m.links[p.Process] = run
 			run.start()
 			m.wg.Go(func() { run.run(run.quit) })
 		}
 		m.routes[p.ID] = run.link
+		run.doubt(p.Doubted)
 	}
 	for process, run := range m.links {
 		if !here[process] {
@@ -131,6 +134,26 @@ func (m *mesh) pokeAll() {
 	defer m.mu.Unlock()
 	for _, run := range m.links {
 		run.poke()
+	}
+}
+
+// listen finds the peers that do not acknowledge any more, and those that do again.
+func (m *mesh) listen() {
+	if m.Silent == nil {
+		return
+	}
+	m.mu.Lock()
+	now := m.Clock.Now()
+	heard := map[string]bool{}
+	for _, run := range m.links {
+		if silent := run.silent(now); silent != run.reported {
+			run.reported = silent
+			heard[run.peer.ID] = silent
+		}
+	}
+	m.mu.Unlock()
+	for id, silent := range heard {
+		m.Silent(id, silent)
 	}
 }
 

@@ -71,11 +71,13 @@ func (s *service) inherit(h naming.Heritage) {
 	if s.base != nil && theirs.Activation == s.base.Revision.Activation {
 		h.Removed = append(h.Removed, s.removedSince(h.View, env)...)
 	}
-	e := s.state.Inherit(env, h)
-	s.dirty = s.dirty || e.Changed
+	s.state.Inherit(env, h)
+	// Shown anew even when nothing has changed: whoever shows theirs could not tell that
+	// ours has it all.
+	s.dirty = true
 	if theirs.Compare(s.rev) > 0 {
 		// Others may show theirs; what comes now must be newer.
-		s.rev, s.parent, s.dirty = naming.Revision{Activation: s.activation(theirs.Activation)}, theirs, true
+		s.rev, s.parent = naming.Revision{Activation: s.activation(theirs.Activation)}, theirs
 	}
 	s.reconcile()
 }

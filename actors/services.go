@@ -51,6 +51,10 @@ type Config struct {
 	Peers   Peers  // nil: standalone
 	MinAcks int    // other replicas that must have a change before it is acknowledged
 
+	// Silent is told when a node stops acknowledging, and when it does so again. It must
+	// return at once. nil: nobody wants to know.
+	Silent func(id string, silent bool)
+
 	// Saved returns what the store holds of a service; it must be quick. A grain that wakes
 	// goes by it: its replica may be behind.
 	Saved func(naming.Key) (naming.Saved, bool)

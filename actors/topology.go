@@ -40,6 +40,7 @@ func (s *Services) Run(ctx context.Context) {
 	for {
 		select {
 		case now := <-t.C:
+			s.mesh.listen()
 			s.keeper.tick()
 			s.mesh.feed.sweep()
 			if now.Sub(compared) > compareEvery {

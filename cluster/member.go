@@ -15,7 +15,7 @@ type Status string
 // The statuses.
 const (
 	Alive   Status = "alive"
-	Suspect Status = "suspect" // gossip sees it, its port refuses connections
+	Suspect Status = "suspect" // gossip sees it, but its port refuses connections or it acknowledges nothing
 	Failed  Status = "failed"  // did not answer probes
 	Left    Status = "left"    // said good-bye
 )

@@ -48,6 +48,7 @@ type Membership struct {
 	mu       sync.Mutex // guards self and suspects
 	self     Member
 	suspects map[string]bool // processes that are watched, and whether their port refuses
+	silent   map[string]bool // processes that do not acknowledge what they are sent
 
 	now      atomic.Pointer[Members]
 	conflict atomic.Pointer[Member] // another living process with our id
@@ -70,7 +71,7 @@ const (
 func Join(cfg Gossip) (*Membership, error) {
 	m := &Membership{
 		cfg: cfg, events: make(chan serf.Event, 256), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), quit: make(chan struct{}),
-		self: cfg.Self, suspects: map[string]bool{},
+		self: cfg.Self, suspects: map[string]bool{}, silent: map[string]bool{},
 	}
 	m.self.State, m.self.began = Joining, uint64(time.Now().UnixMilli())
 	m.self.Process = fmt.Sprintf("%s-%s", m.self.ID, strconv.FormatUint(m.self.began, 36))
@@ -177,6 +178,24 @@ func (m *Membership) Suspect(id string) {
 		m.suspects[member.Process] = false
 		m.wg.Go(func() { m.watch(member) })
 	}
+}
+
+// Doubt notes that a member does not acknowledge what it is sent, or does so again. One
+// that does not is out of the ring before gossip knows: a node that is cut off from all
+// others needs several times as long to be sure of each.
+func (m *Membership) Doubt(id string, silent bool) {
+	member := m.Members().Find(id)
+	if member == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if silent {
+		m.silent[member.Process] = true
+	} else {
+		delete(m.silent, member.Process)
+	}
+	m.touch()
 }
 
 // watch follows a suspect until it has answered calmly times in a row, or gossip has decided.
@@ -296,7 +315,8 @@ func (m *Membership) rebuild() {
 			member.Status = Left
 		case s.Status == serf.StatusFailed, s.Status == serf.StatusNone:
 			member.Status = Failed
-		case m.suspects[s.Name]:
+			delete(m.silent, s.Name) // should it come back, it has a new link
+		case m.suspects[s.Name], m.silent[s.Name]:
 			member.Status = Suspect
 		default:
 			member.Status = Alive // also one that is leaving: it still answers

@@ -47,7 +47,7 @@ func (c *Cluster) open(name string, receive func(string, proto.Message)) error {
 // arrive do so in order.
 func (c *Cluster) Send(to, name string, message proto.Message) {
 	m := c.Membership().Members().Find(to)
-	if m == nil || !m.Up() {
+	if m == nil || !m.Up() && m.Status != Suspect {
 		return
 	}
 	sender := actor.NewPID(c.System().Address(), senderPrefix+c.self)

@@ -96,8 +96,8 @@ func (n *Node) membersChanged(ms *cluster.Members) {
 	ring := ms.Ring()
 	t := actors.Topology{Ring: ring.ID(), Owner: ring.Owner}
 	for _, m := range ms.All() {
-		if m.ID != id && m.Up() {
-			t.Peers = append(t.Peers, actors.Peer{ID: m.ID, Process: m.Process, Ready: m.State != cluster.Joining})
+		if m.ID != id && (m.Up() || m.Status == cluster.Suspect) {
+			t.Peers = append(t.Peers, actors.Peer{ID: m.ID, Process: m.Process, Ready: m.State != cluster.Joining, Doubted: !m.Up()})
 		}
 	}
 	n.services.Follow(t)

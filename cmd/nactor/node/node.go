@@ -65,6 +65,11 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 			err = errors.Join(err, n.shutdown(context.WithoutCancel(ctx)))
 		}
 	}()
+	if configured(n.cfg) {
+		if err := n.clusterKey(); err != nil {
+			return nil, err
+		}
+	}
 	// The port first: it is the cheapest way to find out that another server is there.
 	n.listener, err = net.Listen("tcp", net.JoinHostPort(n.cfg.BindAddress, strconv.Itoa(n.cfg.Port)))
 	if err != nil {
@@ -93,7 +98,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		Self: n.store.NodeID(),
 	}
 	if configured(n.cfg) {
-		services.Peers, services.MinAcks = &n.peers, n.cfg.MinAcks
+		services.Peers, services.MinAcks, services.Silent = &n.peers, n.cfg.MinAcks, n.peers.doubt
 	}
 	n.services = actors.NewServices(services)
 	if err := n.startActors(); err != nil {

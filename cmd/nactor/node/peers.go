@@ -21,3 +21,10 @@ func (p *peers) Send(to, inbox string, message proto.Message) {
 		c.Send(to, inbox, message)
 	}
 }
+
+// doubt tells the membership what the links have noticed.
+func (p *peers) doubt(id string, silent bool) {
+	if c := p.to.Load(); c != nil {
+		c.Membership().Doubt(id, silent)
+	}
+}

@@ -1,0 +1,62 @@
+package actors
+
+import (
+	"time"
+
+	"nactor/naming"
+)
+
+// stray is the heritage of a service that came to this node although another one owns the
+// service: while a membership changes, rings do not agree.
+type stray struct {
+	naming.Heritage
+	since time.Time
+}
+
+const (
+	strayPause    = 300 * time.Millisecond // for the rings to agree: two nodes must not play ball
+	strayPatience = time.Minute
+)
+
+// forward sends strays to where they belong.
+func (k *keeper) forward(now time.Time) {
+	var mine []naming.Heritage
+	out := map[string][]naming.Heritage{}
+	k.mu.Lock()
+	t := k.table.Load()
+	rest := k.strays[:0]
+	for _, s := range k.strays {
+		switch owner := t.Owner(s.View.Key.Partition()); {
+		case owner == k.Self:
+			mine = append(mine, s.at(now))
+		case now.Sub(s.since) > strayPatience:
+			// Its owner compares notes with this node.
+		case owner == "" || k.to(owner) == nil || now.Sub(s.since) < strayPause:
+			rest = append(rest, s)
+		default:
+			out[owner] = append(out[owner], s.at(now))
+		}
+	}
+	clear(k.strays[len(rest):])
+	k.strays = rest
+	k.mu.Unlock()
+	for owner, list := range out {
+		k.send(owner, &handoffParcel{list: list})
+	}
+	for _, h := range mine {
+		k.merge(h)
+	}
+}
+
+// at returns the heritage with the time that has passed here.
+func (s stray) at(now time.Time) naming.Heritage {
+	h, d := s.Heritage, now.Sub(s.since)
+	h.Silent, h.Removed = append([]time.Duration(nil), h.Silent...), append([]naming.Removed(nil), h.Removed...)
+	for i := range h.Silent {
+		h.Silent[i] += d
+	}
+	for i := range h.Removed {
+		h.Removed[i].Ago += d
+	}
+	return h
+}
