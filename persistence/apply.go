@@ -18,6 +18,36 @@ type change struct {
 // size is about what a change costs on the disk: the page it is in, the pages above.
 func (c change) size() int64 { return int64(2*4096 + len(c.key) + len(c.payload)) }
 
+// batch is changes that are made as a whole, if all that it expects is so.
+type batch struct {
+	changes []change
+	expects []expect
+}
+
+// expect is what a change was computed from.
+type expect struct {
+	bucket, key []byte
+	sum         uint64 // the stored value's [hash]; 0: there is none
+}
+
+func (b batch) size() (n int64) {
+	for _, c := range b.changes {
+		n += c.size()
+	}
+	return n
+}
+
+// expectation is the state of a record, for a later change of it.
+func expectation(tx *bbolt.Tx, bucket, key []byte) expect {
+	e := expect{bucket: bucket, key: key}
+	if v := tx.Bucket(bucket).Get(key); v != nil {
+		e.sum = hash(bucket, key, v)
+	}
+	return e
+}
+
+func (e expect) holds(tx *bbolt.Tx) bool { return expectation(tx, e.bucket, e.key).sum == e.sum }
+
 // plan turns records into changes. It refuses what could not be written or read back, so
 // that applying a change can fail for the disk's reasons only. Errors: kind
 // [naming.KindInvalid].
@@ -42,21 +72,44 @@ func plan(batch []naming.Record) ([]change, error) {
 // apply carries out changes within a transaction. It depends on nothing but its
 // arguments, so that a replicated log can apply the same changes on each node.
 func apply(tx *bbolt.Tx, changes []change) error {
+	_, err := applyBatches(tx, []batch{{changes: changes}})
+	return err
+}
+
+// applyBatches is apply for several batches. results tell of each whether it was made, or
+// why not ([ErrConflict]).
+func applyBatches(tx *bbolt.Tx, batches []batch) (results []error, err error) {
 	l, err := openLedger(tx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, c := range changes {
+	results = make([]error, len(batches))
+	for i, b := range batches {
+		if results[i], err = l.apply(b); err != nil {
+			return nil, err
+		}
+	}
+	return results, l.close()
+}
+
+// apply makes a batch, unless it conflicts.
+func (l *ledger) apply(b batch) (conflict, err error) {
+	for _, e := range b.expects {
+		if !e.holds(l.tx) {
+			return fmt.Errorf("%s/%q: %w", e.bucket, e.key, ErrConflict), nil
+		}
+	}
+	for _, c := range b.changes {
 		if c.payload == nil {
 			err = l.delete(c.bucket, c.key)
 		} else {
 			err = l.put(c.bucket, c.key, c.payload)
 		}
 		if err != nil {
-			return fmt.Errorf("write %s/%q: %w", c.bucket, c.key, err)
+			return nil, fmt.Errorf("write %s/%q: %w", c.bucket, c.key, err)
 		}
 	}
-	return l.close()
+	return nil, nil
 }
 
 // ledger keeps the books of a transaction: how many records there are, and what their

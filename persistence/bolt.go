@@ -62,6 +62,8 @@ type Bolt struct {
 	closeErr error
 
 	failed error // set by the committer, which alone reads it
+
+	documents documents
 }
 
 var _ Store = (*Bolt)(nil)
@@ -74,7 +76,7 @@ func Open(o Options) (*Bolt, error) {
 	if err := makeDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	b := &Bolt{opt: o, path: filepath.Join(o.Dir, databaseFile), jobs: make(chan job, queueLength), ended: make(chan struct{})}
+	b := &Bolt{documents: newDocuments(), opt: o, path: filepath.Join(o.Dir, databaseFile), jobs: make(chan job, queueLength), ended: make(chan struct{})}
 	if err := b.open(); err != nil {
 		if b.dir != nil {
 			err = errors.Join(err, b.dir.Close())
@@ -97,51 +99,81 @@ func (b *Bolt) open() (err error) {
 	if b.dir, err = lockDir(b.opt.Dir); err != nil {
 		return err
 	}
-	stored, err := readIdentity(b.opt.Dir)
-	if err != nil {
+	if b.id, err = openIdentity(b.opt.Dir); err != nil {
 		return err
 	}
-	info, err := os.Stat(b.path)
+	if b.db, err = openBolt(b.path, b.opt.OpenFile); err != nil {
+		return err
+	}
+	if err := b.db.View(b.refuseReplica); err != nil {
+		return errors.Join(err, b.db.Close())
+	}
+	return nil
+}
+
+// openIdentity makes sure that the database of a locked directory is there, made if there
+// never was one, that it is whole, and whose it is.
+func openIdentity(dir string) (*identity, error) {
+	stored, err := readIdentity(dir)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, databaseFile)
+	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && stored == nil:
-		if err := create(b.opt.Dir); err != nil {
-			return fmt.Errorf("make a new database: %w", err)
+		if err := create(dir); err != nil {
+			return nil, fmt.Errorf("make a new database: %w", err)
 		}
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: %s tells of one made on %s", ErrLost, identityFile, stored.Created.Format(time.DateOnly))
+		return nil, fmt.Errorf("%w: %s tells of one made on %s", ErrLost, identityFile, stored.Created.Format(time.DateOnly))
 	case err != nil:
-		return fmt.Errorf("open the database: %w", err)
+		return nil, fmt.Errorf("open the database: %w", err)
 	case info.Size() == 0:
-		return fmt.Errorf("%w: the file is empty", ErrLost)
+		return nil, fmt.Errorf("%w: the file is empty", ErrLost)
 	}
-	if b.id, err = verify(b.path); err != nil {
-		return err
-	}
-	if stored != nil && stored.Store != b.id.Store {
-		return damaged("it belongs to store %s, and %s beside it to %s", b.id.Store, identityFile, stored.Store)
+	id, err := verify(path)
+	if err != nil {
+		return nil, err
 	}
 	if stored == nil {
-		if err := b.id.write(b.opt.Dir); err != nil {
-			return err
-		}
+		return id, id.write(dir)
 	}
-	b.db, err = openBolt(b.path, b.opt.OpenFile)
-	return err
+	if stored.Store != id.Store {
+		return nil, damaged("it belongs to store %s, and %s beside it to %s", id.Store, identityFile, stored.Store)
+	}
+	id.Member = stored.Member
+	return id, nil
+}
+
+// refuseReplica refuses the database of a member of a cluster: what a server on its own
+// changed in it the other members would never learn.
+func (b *Bolt) refuseReplica(tx *bbolt.Tx) error {
+	if b.id.Member || tx.Bucket(bucketSettings).Get(keyApplied) != nil {
+		return fmt.Errorf("%w: it belongs to a member of a cluster; start the server in cluster mode, or with another home", ErrMode)
+	}
+	return nil
 }
 
 // lockWait is short: whoever holds the file does so for as long as it lives.
 const lockWait = 50 * time.Millisecond
 
 // openBolt opens a database that has been verified, so its errors are the system's.
-func openBolt(path string, openFile func(string, int, os.FileMode) (*os.File, error)) (db *bbolt.DB, err error) {
+func openBolt(path string, openFile openFunc) (db *bbolt.DB, err error) {
+	return openBoltWith(path, &bbolt.Options{OpenFile: openFile})
+}
+
+// openFunc stands for [os.OpenFile], nil too.
+type openFunc = func(name string, flag int, perm os.FileMode) (*os.File, error)
+
+func openBoltWith(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = damaged("%v", p)
 		}
 	}()
-	db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: lockWait, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, OpenFile: openFile,
-	})
+	o.Timeout, o.NoFreelistSync, o.FreelistType = lockWait, true, bbolt.FreelistMapType
+	db, err = bbolt.Open(path, 0o600, o)
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("%w: stop what uses it first", ErrLocked)

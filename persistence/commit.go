@@ -1,9 +1,11 @@
 package persistence
 
 import (
+	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 
 	"nactor/naming"
@@ -17,28 +19,21 @@ const (
 
 // job is one batch on its way to the disk.
 type job struct {
-	changes []change
-	done    func(error)
-}
-
-func (j job) size() (n int64) {
-	for _, c := range j.changes {
-		n += c.size()
-	}
-	return n
+	batch
+	done func(error)
 }
 
 // Commit implements [Store].
-func (b *Bolt) Commit(batch []naming.Record, done func(error)) {
-	changes, err := plan(batch)
+func (b *Bolt) Commit(records []naming.Record, done func(error)) {
+	changes, err := plan(records)
 	if err != nil {
 		done(err)
 		return
 	}
-	b.submit(changes, done)
+	b.submit(batch{changes: changes}, done)
 }
 
-func (b *Bolt) submit(changes []change, done func(error)) {
+func (b *Bolt) submit(changes batch, done func(error)) {
 	if err := b.enqueue(job{changes, done}); err != nil {
 		done(err)
 	}
@@ -48,7 +43,7 @@ func (b *Bolt) enqueue(j job) error {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if b.closed {
-		return naming.Unavailable("the store is closed: the server is stopping")
+		return errClosed()
 	}
 	select {
 	case b.jobs <- j:
@@ -66,9 +61,13 @@ func (b *Bolt) commit() {
 	for first := range b.jobs {
 		group, cost := b.gather(first)
 		told := b.failed != nil
-		err := b.write(group, cost)
-		for _, j := range group {
-			j.done(err)
+		results, err := b.write(group, cost)
+		for i, j := range group {
+			if err == nil {
+				j.done(results[i])
+			} else {
+				j.done(err)
+			}
 		}
 		if b.failed != nil && !told {
 			b.opt.Logger.Error("the store failed and takes no more writes", "err", b.failed)
@@ -97,9 +96,9 @@ func (b *Bolt) gather(first job) (group []job, cost int64) {
 // write makes a group durable. The first failure of the disk is the last write: what the
 // kernel does with pages that it could not write nobody knows, and a second fsync may
 // report success without them.
-func (b *Bolt) write(group []job, cost int64) error {
+func (b *Bolt) write(group []job, cost int64) (results []error, err error) {
 	if b.failed != nil {
-		return b.failed
+		return nil, b.failed
 	}
 	// Refused before the disk is full a write has done no harm, and the store lives on. In
 	// the middle of one it is a failed write like others.
@@ -108,28 +107,51 @@ func (b *Bolt) write(group []job, cost int64) error {
 		need += 2 * cost
 	}
 	if free, err := b.opt.FreeSpace(b.opt.Dir); err == nil && free < need {
-		return naming.Unavailable("disk is full: %d bytes free in %s, at least %d needed; free space and retry", free, b.opt.Dir, need)
+		return nil, diskFull(free, b.opt.Dir, need)
 	}
-	var changes []change
-	for _, j := range group {
-		changes = append(changes, j.changes...)
+	batches := make([]batch, len(group))
+	for i, j := range group {
+		batches[i] = j.batch
 	}
-	if err := b.update(changes); err != nil {
+	if results, err = b.update(batches); err != nil {
 		b.failed = fmt.Errorf("write to the database %s: %w", b.path, err)
 	}
-	return b.failed
+	return results, b.failed
+}
+
+func diskFull(free int64, dir string, need int64) error {
+	return naming.Unavailable("disk is full: %d bytes free in %s, at least %d needed; free space and retry", free, dir, need)
 }
 
 // update is one transaction. A panic of bbolt, which comes from damage, is an error like
 // others.
-func (b *Bolt) update(changes []change) (err error) {
+func (b *Bolt) update(batches []batch) (results []error, err error) {
+	err = update(b.db, func(tx *bbolt.Tx) error {
+		results, err = applyBatches(tx, batches)
+		return err
+	})
+	return results, err
+}
+
+func update(db *bbolt.DB, f func(*bbolt.Tx) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = damaged("%v", p)
 		}
 	}()
-	return b.db.Update(func(tx *bbolt.Tx) error { return apply(tx, changes) })
+	return db.Update(f)
 }
+
+// view reads. A store that is closed is no fault.
+func (b *Bolt) view(f func(*bbolt.Tx) error) error {
+	err := b.db.View(f)
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		return errClosed()
+	}
+	return err
+}
+
+func errClosed() error { return naming.Unavailable("the store is closed: the server is stopping") }
 
 // freeSpace returns the bytes that this process may still write to dir's file system.
 func freeSpace(dir string) (int64, error) {

@@ -17,8 +17,15 @@ import (
 // under its own. The identity is written after it: with the reverse order a crash in
 // between would look like a lost database.
 func create(dir string) error {
-	id := &identity{Store: uuid.NewString(), Created: time.Now().UTC().Truncate(time.Second), Schema: schema}
-	temp := filepath.Join(dir, databaseFile+".new")
+	return createFile(dir, databaseFile, newIdentity(), recordBuckets)
+}
+
+func newIdentity() *identity {
+	return &identity{Store: uuid.NewString(), Created: time.Now().UTC().Truncate(time.Second), Schema: schema}
+}
+
+func createFile(dir, name string, id *identity, buckets [][]byte) error {
+	temp := filepath.Join(dir, name+".new")
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -26,19 +33,19 @@ func create(dir string) error {
 	if err != nil {
 		return err
 	}
-	err = db.Update(func(tx *bbolt.Tx) error { return initialize(tx, id) })
+	err = db.Update(func(tx *bbolt.Tx) error { return initialize(tx, id, buckets) })
 	if err = errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", temp, err)
 	}
-	if err := os.Rename(temp, filepath.Join(dir, databaseFile)); err != nil {
+	if err := os.Rename(temp, filepath.Join(dir, name)); err != nil {
 		return err
 	}
 	return syncDir(dir)
 }
 
 // initialize fills a new database.
-func initialize(tx *bbolt.Tx, id *identity) error {
-	for _, name := range append([][]byte{bucketMeta}, recordBuckets...) {
+func initialize(tx *bbolt.Tx, id *identity, buckets [][]byte) error {
+	for _, name := range append([][]byte{bucketMeta}, buckets...) {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return fmt.Errorf("make bucket %s: %w", name, err)
 		}

@@ -29,6 +29,12 @@ var (
 	keyCount    = []byte("count")
 	keySum      = []byte("sum")
 	keySwitches = []byte("switches")
+
+	// Of a member of a cluster, in the bucket of settings.
+	raftPrefix       = []byte("raft/")
+	keyApplied       = []byte("raft/applied")
+	keyConfiguration = []byte("raft/configuration")
+	originPrefix     = []byte("raft/origin/")
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -20,6 +20,7 @@ type identity struct {
 	Store   string    `json:"storeId"`
 	Created time.Time `json:"created"`
 	Schema  uint64    `json:"schema"`
+	Member  bool      `json:"member,omitempty"` // of a cluster: there has to be a raft.db
 }
 
 // readIdentity returns nil when there is none.

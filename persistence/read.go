@@ -12,11 +12,13 @@ import (
 
 // Services implements [Store]. All is read before the first is handed out: a transaction
 // that stays open while the caller works, and perhaps commits, could block the committer.
-func (b *Bolt) Services() iter.Seq2[naming.Saved, error] {
+func (b *Bolt) Services() iter.Seq2[naming.Saved, error] { return servicesOf(b.path, b.view) }
+
+func servicesOf(path string, view viewer) iter.Seq2[naming.Saved, error] {
 	return func(yield func(naming.Saved, error) bool) {
-		saved, err := b.readServices()
+		saved, err := readServices(view)
 		if err != nil {
-			yield(naming.Saved{}, fmt.Errorf("read the services from %s: %w", b.path, err))
+			yield(naming.Saved{}, fmt.Errorf("read the services from %s: %w", path, err))
 			return
 		}
 		for _, s := range saved {
@@ -27,9 +29,12 @@ func (b *Bolt) Services() iter.Seq2[naming.Saved, error] {
 	}
 }
 
-func (b *Bolt) readServices() ([]*naming.Saved, error) {
+// viewer runs a read transaction.
+type viewer func(func(*bbolt.Tx) error) error
+
+func readServices(view viewer) ([]*naming.Saved, error) {
 	by := savedByKey{}
-	err := b.db.View(func(tx *bbolt.Tx) error {
+	err := view(func(tx *bbolt.Tx) error {
 		if err := tx.Bucket(bucketServices).ForEach(by.service); err != nil {
 			return err
 		}

@@ -11,7 +11,10 @@ import (
 // verify reads a whole database file once, before bbolt sees it: its structure, every
 // checksum, and the books. It returns whose file it is. Errors: [ErrCorrupt], [ErrNewer],
 // [ErrLocked].
-func verify(path string) (id *identity, err error) {
+func verify(path string) (id *identity, err error) { return verifyFile(path, recordBuckets) }
+
+// verifyFile is verify for a database with these buckets besides meta.
+func verifyFile(path string, expected [][]byte) (id *identity, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
@@ -37,7 +40,7 @@ func verify(path string) (id *identity, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkRecords(p, buckets, h); err != nil {
+	if err := checkRecords(p, buckets, expected, h); err != nil {
 		return nil, err
 	}
 	if err := p.free(); err != nil {
@@ -88,12 +91,12 @@ func newer(found uint64) error {
 }
 
 // checkRecords checks every record's checksum, and that none is missing, too many or old.
-func checkRecords(p *pages, buckets map[string][]byte, h head) error {
-	if len(buckets) != len(recordBuckets)+1 {
-		return damaged("it has %d buckets instead of %d", len(buckets), len(recordBuckets)+1)
+func checkRecords(p *pages, buckets map[string][]byte, expected [][]byte, h head) error {
+	if len(buckets) != len(expected)+1 {
+		return damaged("it has %d buckets instead of %d", len(buckets), len(expected)+1)
 	}
 	var count, sum uint64
-	for _, bucket := range recordBuckets {
+	for _, bucket := range expected {
 		header, ok := buckets[string(bucket)]
 		if !ok {
 			return damaged("bucket %s is missing", bucket)
