@@ -12,6 +12,7 @@ import (
 const (
 	tickEvery    = 100 * time.Millisecond
 	compareEvery = 10 * time.Second
+	compareSoon  = time.Second // after a change of the ring: what was on its way then may have missed its owner
 )
 
 // Inboxes returns what takes the messages of other nodes, by the name of the inbox. Each is
@@ -37,14 +38,19 @@ func (s *Services) Run(ctx context.Context) {
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
 	compared := time.Now()
+	var ring uint64
+	var changed time.Time // when the ring did; zero: notes have been compared since
 	for {
 		select {
 		case now := <-t.C:
 			s.mesh.listen()
 			s.keeper.tick()
 			s.mesh.feed.sweep()
-			if now.Sub(compared) > compareEvery {
-				compared = now
+			if r := s.keeper.table.Load().Ring; r != ring {
+				ring, changed = r, now
+			}
+			if now.Sub(compared) > compareEvery || !changed.IsZero() && now.Sub(changed) > compareSoon {
+				compared, changed = now, time.Time{}
 				s.mesh.compareNotes()
 			}
 		case <-ctx.Done():
