@@ -33,14 +33,32 @@ func (w *world) disagreement(keys []naming.Key) string {
 
 // differ tells what two nodes hold of a partition.
 func (w *world) differ(a, b *node, p int) string {
+	keys := map[naming.Key]bool{}
 	text := ""
 	for _, n := range []*node{a, b} {
-		text += n.name + " holds"
 		for _, v := range n.views.Partition(p) {
-			text += fmt.Sprintf(" %s@%d.%d(parent %d.%d, %d instances)", v.Key.Name, v.Revision.Activation, v.Revision.Counter,
-				v.Parent.Activation, v.Parent.Counter, len(v.Instances))
+			keys[v.Key] = true
 		}
-		text += fmt.Sprintf(" (owner %s); ", n.services.Owner(naming.Key{}))
+	}
+	for key := range keys {
+		text += a.describe(key) + "; " + b.describe(key) + "; "
+	}
+	return text
+}
+
+// describe tells what a node knows of a service.
+func (n *node) describe(key naming.Key) string {
+	text := fmt.Sprintf("%s of ring %x: owner of %s is %s, ", n.name, n.members().Ring().ID()>>48, key.Name, n.services.Owner(key))
+	if n.place.has(actors.ServiceKind, key.String()) {
+		text += "active here, "
+	}
+	v := n.views.View(key)
+	if v == nil {
+		return text + "no view"
+	}
+	text += fmt.Sprintf("view %d.%d(parent %d.%d):", v.Revision.Activation, v.Revision.Counter, v.Parent.Activation, v.Parent.Counter)
+	for _, in := range v.Instances {
+		text += fmt.Sprintf(" %s/%v", in.IP, in.Healthy)
 	}
 	return text
 }

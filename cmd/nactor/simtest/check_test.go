@@ -59,21 +59,33 @@ type checker struct {
 	w        *world
 	clients  []*client
 	seen     map[string]bool // node/process/client: was shown healthy at the last look
+	told     map[string]bool // of what was wrong with a client
 	failures int
 	Looks    int
 }
 
 func newChecker(w *world, clients []*client) *checker {
-	return &checker{w: w, clients: clients, seen: map[string]bool{}}
+	return &checker{w: w, clients: clients, seen: map[string]bool{}, told: map[string]bool{}}
 }
 
 // maxFailures is how many are told of before the rest is silence.
 const maxFailures = 8
 
-func (k *checker) fail(format string, args ...any) {
+// fail reports what is wrong with a client, once.
+func (k *checker) fail(c *client, format string, args ...any) {
+	if k.told[c.name] {
+		return
+	}
+	k.told[c.name] = true
 	k.failures++
 	text := fmt.Sprintf(format, args...)
 	k.w.trace("VIOLATION %s", text)
+	for _, b := range c.state().beats {
+		k.w.trace("  beat %.3f at %s", b.at.Sub(k.w.began).Seconds(), b.node)
+	}
+	for _, n := range k.w.serving() {
+		k.w.trace("  %s", n.describe(c.key))
+	}
 	if k.failures <= maxFailures {
 		k.w.t.Errorf("%.3f s: %s", time.Since(k.w.began).Seconds(), text)
 	}
@@ -136,7 +148,7 @@ func (k *checker) judge(n *node, c *client, f fate, in *naming.Instance, sky wea
 			k.expired(n, c, f, in, sky, now)
 			return
 		}
-		k.fail("I6: %s shows %s, %v after its deregistration at %s", n.name, c.name, now.Sub(f.end.at), f.end.node)
+		k.fail(c, "I6: %s shows %s, %v after its deregistration at %s", n.name, c.name, now.Sub(f.end.at), f.end.node)
 	case crashed:
 		k.expired(n, c, f, in, sky, now)
 	}
@@ -148,7 +160,7 @@ func (k *checker) expired(n *node, c *client, f fate, in *naming.Instance, sky w
 	after := latest(f.stopped.Add(lingering), f.unsure, sky.event.Add(movedAfter), sky.healed.Add(mergedAfter)).
 		Add(naming.DefaultDeleteTimeout + expirySlack)
 	if in != nil && now.After(after) && !sky.rough {
-		k.fail("I6: %s shows %s, which has not beaten for %v", n.name, c.name, now.Sub(f.stopped))
+		k.fail(c, "I6: %s shows %s, which has not beaten for %v", n.name, c.name, now.Sub(f.stopped))
 	}
 }
 
@@ -180,14 +192,15 @@ func (k *checker) present(n *node, c *client, f fate, in *naming.Instance, sky w
 	if in != nil {
 		what = "shows unhealthy"
 	}
-	k.fail("I1/I5: %s %s %s: registered %v ago at %s, last beat %v ago at %s (shown before: %v, owner %s)", n.name, what, c.name,
+	k.fail(c, "I1/I5: %s %s %s: registered %v ago at %s, last beat %v ago at %s (shown before: %v, owner %s)", n.name, what, c.name,
 		now.Sub(f.reg.at), f.reg.node, now.Sub(beat.at), beat.node, was, n.services.Owner(c.key))
 }
 
-// lastHeard returns the last acknowledgement that reached the node's side of the network.
+// lastHeard returns the last acknowledgement that reached the node's side of the network,
+// and had time to be known to all there.
 func (k *checker) lastHeard(n *node, f fate, sky weather) (ack, bool) {
 	for _, b := range slices.Backward(f.beats) {
-		if !sky.split || k.near(n, b, sky) {
+		if time.Since(b.at) >= listedAfter && (!sky.split || k.near(n, b, sky)) {
 			return b, true
 		}
 	}

@@ -185,6 +185,9 @@ func (c *client) beat(stop <-chan struct{}) {
 // deregister withdraws the instance until that is acknowledged.
 func (c *client) deregister(stop <-chan struct{}) {
 	c.set(func(f *fate) { f.phase = stopping })
+	// Two nodes that do not hear each other cannot tell which came first, a last beat at one
+	// of them or the end of the instance at the other, when both come at once.
+	time.Sleep(500 * time.Millisecond)
 	for {
 		_, a, err := c.ask(func() naming.Command { return naming.Deregister{Addr: c.addr(), Ephemeral: true} })
 		if err == nil {

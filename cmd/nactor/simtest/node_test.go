@@ -52,7 +52,7 @@ func (w *world) boot(name string) *node {
 	rules := naming.DefaultRules()
 	n.services = actors.NewServices(actors.Config{
 		Logger: w.log(name), Clock: n.clock, Store: n.store, Views: n.views, Rules: &rules, Identity: cluster.Identity,
-		Self: name, Peers: n, MinAcks: w.minAcks, Saved: n.store.saved,
+		Self: name, Peers: n, MinAcks: w.minAcks, Saved: n.store.saved, Silent: n.doubt,
 	})
 	n.place = newPlace(n.services.Kinds(), n.owns, w.quiet())
 	n.services.Place(n.place)
@@ -111,7 +111,7 @@ func (w *world) seeds() []string {
 // Send implements actors.Peers.
 func (n *node) Send(to, inbox string, message proto.Message) {
 	if ms := n.members(); ms != nil {
-		if m := ms.Find(to); m != nil && m.Up() {
+		if m := ms.Find(to); m != nil && (m.Up() || m.Status == cluster.Suspect) {
 			n.host.Send(to, inbox, message)
 		}
 	}
@@ -131,6 +131,13 @@ func (n *node) owns(identity string) bool {
 	return ms != nil && ms.Ring().Owner(key.Partition()) == n.name
 }
 
+// doubt tells the membership what the links have noticed.
+func (n *node) doubt(id string, silent bool) {
+	if m := n.membership.Load(); m != nil {
+		m.Doubt(id, silent)
+	}
+}
+
 // connectionLost is told that a connection broke.
 func (n *node) connectionLost(id string) {
 	if m := n.membership.Load(); m != nil {
@@ -144,8 +151,8 @@ func (n *node) changed(ms *cluster.Members) {
 	ring := ms.Ring()
 	t := actors.Topology{Ring: ring.ID(), Owner: ring.Owner}
 	for _, m := range ms.All() {
-		if m.ID != n.name && m.Up() {
-			t.Peers = append(t.Peers, actors.Peer{ID: m.ID, Process: m.Process, Ready: m.State != cluster.Joining})
+		if m.ID != n.name && (m.Up() || m.Status == cluster.Suspect) {
+			t.Peers = append(t.Peers, actors.Peer{ID: m.ID, Process: m.Process, Ready: m.State != cluster.Joining, Doubted: !m.Up()})
 		}
 	}
 	n.w.trace("%s sees ring %x of %v", n.name, ring.ID()>>48, ring.Owners())

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -169,20 +170,23 @@ func (w *world) trace(format string, args ...any) {
 	w.lines = append(w.lines, line)
 }
 
-// maxReport is how much of the trace is shown.
-const maxReport = 400
+// How much of the trace is shown before and after the first violation.
+const (
+	eventsBefore = 80
+	eventsAfter  = 20
+)
 
+// report shows what led to a failure.
 func (w *world) report() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	lines := w.lines
-	if len(lines) > maxReport {
-		w.t.Logf("(%d earlier events)", len(lines)-maxReport)
-		lines = lines[len(lines)-maxReport:]
+	first := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, "VIOLATION") })
+	if first < 0 {
+		first = len(lines)
 	}
-	for _, line := range lines {
-		w.t.Log(line)
-	}
+	from, to := max(0, first-eventsBefore), min(len(lines), first+eventsAfter)
+	w.t.Logf("%d events, of which %d to %d:\n%s", len(lines), from, to, strings.Join(lines[from:to], "\n"))
 }
 
 func (w *world) quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
