@@ -42,6 +42,7 @@ type Member struct {
 	Version string // of Nacos, as it presents itself
 	State   State
 	Ready   *bool // readyToUpgrade; nil: does not say
+	Settled bool  // its store is, or was, a member of the cluster's
 	Status  Status
 	Seen    time.Time // when this node last learned something about it
 	began   uint64    // start of the process, to tell lives apart
@@ -71,6 +72,7 @@ const (
 	tagSerf    = "serf"
 	tagState   = "st"
 	tagReady   = "rtu"
+	tagSettled = "rs"
 )
 
 // tags is the inverse of parseMember.
@@ -80,6 +82,9 @@ func (m *Member) tags() map[string]string {
 		tagHTTP: strconv.Itoa(m.HTTPPort), tagRemote: strconv.Itoa(m.RemotePort), tagRaft: strconv.Itoa(m.RaftPort),
 		tagSerf: strconv.Itoa(m.SerfPort), tagState: string(m.State),
 	}
+	if m.Settled {
+		t[tagSettled] = "1"
+	}
 	if m.Ready != nil {
 		t[tagReady] = strconv.FormatBool(*m.Ready)
 	}
@@ -88,7 +93,7 @@ func (m *Member) tags() map[string]string {
 
 // parseMember reads what a member says of itself. False: it is not one of ours.
 func parseMember(process string, t map[string]string) (*Member, bool) {
-	m := &Member{ID: t[tagID], Process: process, Host: t[tagHost], Version: t[tagVersion], State: State(t[tagState])}
+	m := &Member{ID: t[tagID], Process: process, Host: t[tagHost], Version: t[tagVersion], State: State(t[tagState]), Settled: t[tagSettled] == "1"}
 	ok := m.ID != "" && m.Host != ""
 	port := func(tag string) int {
 		p, err := strconv.ParseUint(t[tag], 10, 16)

@@ -84,7 +84,7 @@ func TestTagsRoundTrip(t *testing.T) {
 	yes := true
 	m := &Member{
 		ID: "8f0c9f3e-1d7a-4d38-9a3c-1a2b3c4d5e6f", Process: "p", Host: "fe80::1", HTTPPort: 65535, RemotePort: 1, RaftPort: 2, SerfPort: 3,
-		Version: "2.0.3", State: Ready, Ready: &yes, began: uint64(time.Now().UnixMilli()),
+		Version: "2.0.3", State: Ready, Ready: &yes, Settled: true, began: uint64(time.Now().UnixMilli()),
 	}
 	got, ok := parseMember("p", m.tags())
 	if !ok || *got.Ready != yes {

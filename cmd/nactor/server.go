@@ -12,10 +12,12 @@ import (
 
 	"nactor/cmd/nactor/config"
 	"nactor/cmd/nactor/logging"
+	"nactor/persistence"
 )
 
 func serverCommand() *cobra.Command {
 	var o config.Options
+	var replace bool
 	c := &cobra.Command{
 		Use:   "server",
 		Short: "Run a node in the foreground",
@@ -23,10 +25,12 @@ func serverCommand() *cobra.Command {
 			"background. Settings: conf/application.properties in the home, the environment, --set, flags;\n" +
 			"the later one wins (docs/operations.md).\n\n" + exitCodesHelp,
 		Example: "  nactor server -m standalone\n" +
+			"  nactor server -m cluster -p embedded -c 10.0.0.1:8848,10.0.0.2:8848,10.0.0.3:8848 --set nactor.cluster.key=…\n" +
+			"  nactor server -m cluster -p embedded --join 10.0.0.1:8848 --set nactor.cluster.key=…\n" +
 			"  nactor server -m standalone --home /srv/nacos --set server.port=8858",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runServer(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runServer(cmd.Context(), o, replace, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := c.Flags()
@@ -34,6 +38,7 @@ func serverCommand() *cobra.Command {
 	f.StringVarP(&o.Storage, "storage", "p", "", "embedded: keep persistent data in the home")
 	f.StringVarP(&o.Members, "members", "c", "", "nodes of the cluster, `ip:port,…`; wins over conf/cluster.conf")
 	f.StringSliceVar(&o.Join, "join", nil, "living member to join, `host:port`; may be given several times")
+	f.BoolVar(&replace, "replace-node", false, "put the data of this node aside and join the cluster as a new node (after damage)")
 	f.StringVar(&o.Home, "home", "", "`directory` of conf, data and logs (default: the one above target/nactor, else the working directory)")
 	f.StringVar(&o.AsVersion, "as-version", "", "Nacos `version` to present itself as")
 	f.StringArrayVar(&o.Set, "set", nil, "set a property, `key=value`; may be given several times")
@@ -41,7 +46,7 @@ func serverCommand() *cobra.Command {
 }
 
 // runServer is the life of a server process: settings, home, logs, node.
-func runServer(ctx context.Context, o config.Options, stdout, stderr io.Writer) error {
+func runServer(ctx context.Context, o config.Options, replace bool, stdout, stderr io.Writer) error {
 	cfg, err := config.Load(o)
 	if err == nil {
 		err = unavailable(cfg)
@@ -54,6 +59,16 @@ func runServer(ctx context.Context, o config.Options, stdout, stderr io.Writer) 
 		return err
 	}
 	defer home.leave()
+	if replace {
+		if cfg.Mode != config.Cluster {
+			return &coded{exitUsage, errors.New("--replace-node is for a node of a cluster: a server on its own has nobody to get its data from")}
+		}
+		aside, err := persistence.ReplaceNode(cfg.DataDir())
+		if err != nil {
+			return &coded{exitData, err}
+		}
+		fmt.Fprintf(stdout, "The data of this node was moved to %s; it joins the cluster as a new node\n", aside)
+	}
 	logs, err := logging.Open(cfg.LogDir(), cfg.Logging)
 	if err != nil {
 		return err

@@ -53,7 +53,8 @@ type Config struct {
 	ExpireInstance bool
 	EmptyService   time.Duration
 	PushDelay      time.Duration
-	StoreMinFree   int64 // bytes
+	StoreMinFree   int64         // bytes
+	DeadServer     time.Duration // after which a node that is gone is no longer a member of the store
 
 	Logging logging.Options
 

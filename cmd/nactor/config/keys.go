@@ -30,6 +30,7 @@ const (
 	keyClusterKey     = "nactor.cluster.key"
 	keyEncryptKey     = "nactor.cluster.encrypt-key"
 	keyJoin           = "nactor.cluster.join"
+	keyDeadServer     = "nactor.store.dead-server-timeout"
 	keyStoreMinFree   = "nactor.store.min-free"
 	keyLogLevel       = "nactor.log.level"
 	keyLogLevelNaming = "nactor.log.level.naming"
@@ -60,6 +61,7 @@ var keys = []Key{
 	{keyClusterKey, "", "Secret that the nodes of a cluster share, 16 characters or more: they speak to nobody else, and encrypted. Needed unless all nodes are on loopback."},
 	{keyEncryptKey, "", "Key of the gossip alone, base64 of 16, 24 or 32 bytes; empty: derived from nactor.cluster.key."},
 	{keyJoin, "", "Living members to join, `host:port,…`, as --join."},
+	{keyDeadServer, "600000", "Time in ms after which a node that is gone no longer counts as a member of the store, when at least three are left (cluster)."},
 	{keyStoreMinFree, "16MB", "Writes to the store are refused when less than this is free on its disk."},
 	{keyLogLevel, "info", "debug, info, warn or error."},
 	{keyLogLevelNaming, "", "The same for naming-server.log alone; empty: nactor.log.level."},

@@ -52,6 +52,7 @@ func Load(o Options) (*Config, error) {
 	c.EmptyService = r.millis(keyEmptyService, 60*time.Second)
 	c.PushDelay = r.millis(keyPushDelay, 500*time.Millisecond)
 	c.StoreMinFree = r.bytes(keyStoreMinFree, 16<<20)
+	c.DeadServer = r.millis(keyDeadServer, 10*time.Minute)
 	c.Logging = r.logging()
 	if c.Mode == Cluster {
 		c.Peers, err = members(o.Members, home, p, c.Port)

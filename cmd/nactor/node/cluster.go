@@ -75,9 +75,31 @@ func (n *Node) joinCluster() error {
 	if err != nil {
 		return err
 	}
+	if err := reach(self.RemoteAddr()); err != nil {
+		return err
+	}
 	n.services.Place(n.cluster)
 	n.cluster.OnLost(n.services.Lost)
 	n.peers.set(n.cluster)
+	return nil
+}
+
+// reach checks that this node's own address leads to it, as the others will be told.
+func reach(addr string) error {
+	conn, err := net.DialTimeout("tcp", addr, reachTime)
+	if err != nil {
+		return fmt.Errorf("other nodes would not reach this one at %s: %w; set nacos.inetutils.ip-address to an address of this machine that they can use", addr, err)
+	}
+	return conn.Close()
+}
+
+const reachTime = 3 * time.Second
+
+// membership returns who is here; nil while this node has not joined, or is alone.
+func (n *Node) membership() *cluster.Membership {
+	if c := n.peers.to.Load(); c != nil {
+		return c.Membership()
+	}
 	return nil
 }
 
@@ -101,14 +123,15 @@ func (n *Node) membersChanged(ms *cluster.Members) {
 		}
 	}
 	n.services.Follow(t)
+	n.wakeStore()
 }
 
 // becomeReady takes this node into service: after it holds what the others hold.
 func (n *Node) becomeReady(ctx context.Context) error {
-	m := n.cluster.Membership()
+	m := n.membership()
 	logged := time.Now()
 	for {
-		wait, cancel := context.WithTimeout(ctx, time.Second)
+		wait, cancel := context.WithTimeout(ctx, readyPause)
 		err := n.inSync(wait)
 		cancel()
 		if other := m.Conflict(); other != nil {
@@ -141,14 +164,17 @@ func (n *Node) becomeReady(ctx context.Context) error {
 func (n *Node) inSync(ctx context.Context) error {
 	err := n.services.AwaitSync(ctx, func() ([]string, bool) {
 		var ids []string
-		for _, m := range n.cluster.Membership().Members().All() {
+		for _, m := range n.membership().Members().All() {
 			if m.ID != n.store.NodeID() && m.Up() && m.State == cluster.Ready {
 				ids = append(ids, m.ID)
 			}
 		}
 		return ids, !n.alone() || len(n.missing()) == 0
 	})
-	switch {
+	switch waits := n.storeReady(); {
+	case waits != "":
+		<-ctx.Done()
+		return errors.New(waits)
 	case err == nil:
 		return nil
 	case n.alone():
@@ -160,7 +186,7 @@ func (n *Node) inSync(ctx context.Context) error {
 // missing returns the listed nodes that are not here.
 func (n *Node) missing() []string {
 	var out []string
-	ms := n.cluster.Membership().Members()
+	ms := n.membership().Members()
 	for _, p := range slices.Concat(n.cfg.Peers, n.cfg.Join) {
 		if m := ms.At(p.String()); m == nil || !m.Up() {
 			out = append(out, p.String())
@@ -171,7 +197,7 @@ func (n *Node) missing() []string {
 
 // alone reports whether no other node is here.
 func (n *Node) alone() bool {
-	for _, m := range n.cluster.Membership().Members().All() {
+	for _, m := range n.membership().Members().All() {
 		if m.ID != n.store.NodeID() && m.Up() {
 			return false
 		}
@@ -182,7 +208,7 @@ func (n *Node) alone() bool {
 // leaveCluster hands over what this node owns. Requests are still answered meanwhile, by
 // the new owners.
 func (n *Node) leaveCluster(ctx context.Context) {
-	m := n.cluster.Membership()
+	m := n.membership()
 	if m == nil {
 		return
 	}
@@ -196,6 +222,9 @@ func (n *Node) leaveCluster(ctx context.Context) {
 		n.logs.Main.Warn("left without handing everything over; the other nodes go on from their replicas", "err", err)
 	}
 }
+
+// readyPause is how often it is looked at what a node that starts still waits for.
+const readyPause = 100 * time.Millisecond
 
 // handOverTime bounds the hand-over at a graceful stop.
 const handOverTime = 10 * time.Second

@@ -37,7 +37,7 @@ func (n *Node) setStatus(state, reason string) {
 
 // Self implements http.Members.
 func (n *Node) Self() http.Member {
-	if m := n.cluster.Membership(); m != nil {
+	if m := n.membership(); m != nil {
 		return member(m.Self())
 	}
 	port := n.listener.Addr().(*net.TCPAddr).Port
@@ -49,7 +49,7 @@ func (n *Node) Self() http.Member {
 // Members implements http.Members: all that were seen and have not left, and those that
 // are listed.
 func (n *Node) Members() []http.Member {
-	ms := n.cluster.Membership()
+	ms := n.membership()
 	if ms == nil {
 		return []http.Member{n.Self()}
 	}
@@ -115,7 +115,7 @@ func (n *Node) Actors(ctx context.Context, q http.ActorQuery) ([]http.Actor, int
 
 // idOf returns the id of the node at an address, or "".
 func (n *Node) idOf(addr string) string {
-	if m := n.cluster.Membership(); m != nil {
+	if m := n.membership(); m != nil {
 		if found := m.Members().At(addr); found != nil {
 			return found.ID
 		}
@@ -129,7 +129,7 @@ func (n *Node) idOf(addr string) string {
 
 // addrOf returns the address of the node with an id.
 func (n *Node) addrOf(id string) string {
-	if m := n.cluster.Membership(); m != nil {
+	if m := n.membership(); m != nil {
 		if found := m.Members().Find(id); found != nil {
 			return found.Addr()
 		}

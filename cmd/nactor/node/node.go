@@ -36,7 +36,8 @@ type Node struct {
 	cfg      *config.Config
 	logs     *logging.Logs
 	listener net.Listener
-	store    *persistence.Bolt
+	store    store
+	raft     *persistence.Raft // the same; nil: standalone
 	settings *persistence.Settings
 	views    *replica.Store
 	services *actors.Services
@@ -48,6 +49,11 @@ type Node struct {
 	peers        peers
 	stopServices context.CancelFunc
 	status       atomic.Pointer[http.Status]
+	live         atomic.Pointer[actors.Services] // once they are there
+
+	storeWake chan struct{}        // capacity 1: the members of the store may have to change
+	deadSince map[string]time.Time // members of the store that are gone; keepStore's
+	started   time.Time
 
 	wg      sync.WaitGroup
 	quit    chan struct{} // closed by Stop: the node's goroutines end
@@ -59,7 +65,8 @@ type Node struct {
 // Start boots a node and returns when it serves. The error says what an operator can do;
 // nothing is left running then.
 func Start(ctx context.Context, o Options) (_ *Node, err error) {
-	n := &Node{cfg: o.Config, logs: o.Logs, quit: make(chan struct{}), ended: make(chan struct{})}
+	n := &Node{cfg: o.Config, logs: o.Logs, quit: make(chan struct{}), ended: make(chan struct{}),
+		storeWake: make(chan struct{}, 1), deadSince: map[string]time.Time{}, started: time.Now()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.shutdown(context.WithoutCancel(ctx)))
@@ -75,10 +82,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for HTTP on port %d: %w; stop what uses it, or set another server.port", n.cfg.Port, err)
 	}
-	n.store, err = persistence.Open(persistence.Options{
-		Dir: n.cfg.DataDir(), Logger: n.logs.Raft, MinFree: n.cfg.StoreMinFree, Fatal: n.end,
-	})
-	if err != nil {
+	if err := n.openStore(); err != nil {
 		return nil, err
 	}
 	clock := actors.NewSteadyClock(nil)
@@ -88,7 +92,11 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 			n.push.Notify(notice)
 		}
 	})
-	n.settings, err = n.store.Settings(func(sw *naming.Switches) { n.services.SetRules(n.rules(sw)) })
+	n.settings, err = n.store.Settings(func(sw *naming.Switches) {
+		if s := n.live.Load(); s != nil {
+			s.SetRules(n.rules(sw))
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +106,18 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		Self: n.store.NodeID(),
 	}
 	if configured(n.cfg) {
+		services.Saved = n.raft.Saved
 		services.Peers, services.MinAcks, services.Silent = &n.peers, n.cfg.MinAcks, n.peers.doubt
 	}
 	n.services = actors.NewServices(services)
+	n.live.Store(n.services)
+	n.services.SetRules(n.rules(n.settings.Switches())) // they may have changed meanwhile
+	if configured(n.cfg) {
+		// What the store held is shown before anybody asks for it.
+		if err := n.services.Load(ctx, n.store.Services()); err != nil {
+			return nil, fmt.Errorf("load the persistent services: %w", err)
+		}
+	}
 	if err := n.startActors(); err != nil {
 		return nil, err
 	}
@@ -111,15 +128,16 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if configured(n.cfg) {
+		n.serve()
+		return n, n.becomeReady(ctx)
+	}
 	if err := n.services.Load(ctx, n.store.Services()); err != nil {
 		return nil, fmt.Errorf("load the persistent services: %w", err)
 	}
 	n.serve()
-	if !configured(n.cfg) {
-		n.setStatus("UP", "")
-		return n, nil
-	}
-	return n, n.becomeReady(ctx)
+	n.setStatus("UP", "")
+	return n, nil
 }
 
 // startActors starts the actors, alone or among others.
@@ -128,7 +146,11 @@ func (n *Node) startActors() (err error) {
 		running, stop := context.WithCancel(context.Background())
 		n.wg.Go(func() { n.services.Run(running) })
 		n.stopServices = stop
-		return n.joinCluster()
+		if err := n.joinCluster(); err != nil {
+			return err
+		}
+		n.wg.Go(func() { n.keepStore(running) })
+		return nil
 	}
 	n.cluster, err = cluster.StartStandalone(cluster.Config{Logger: n.logs.Main, Kinds: n.services.Kinds()})
 	if err != nil {
