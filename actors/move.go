@@ -66,6 +66,12 @@ func (s *service) inherit(h naming.Heritage) {
 	theirs := h.View.Revision
 	if s.rev.Follows(s.parent, theirs) {
 		s.state.Credit(env, h)
+		if len(h.Removed) > 0 && s.state.Exists() {
+			// The view may have come before, by another way, without what was removed.
+			bare := &naming.View{Key: h.View.Key, Ephemeral: h.View.Ephemeral}
+			e := s.state.Inherit(env, naming.Heritage{View: bare, Removed: h.Removed})
+			s.dirty = s.dirty || e.Changed
+		}
 		return
 	}
 	if s.base != nil && theirs.Activation == s.base.Revision.Activation {
