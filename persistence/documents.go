@@ -98,8 +98,9 @@ func (d *documents) changed(log recordLog, name string) error {
 	return nil
 }
 
-// put writes a document and waits for it, at most until ctx ends.
-func putDocument(ctx context.Context, log recordLog, name string, version uint64, value []byte) (uint64, error) {
+// putDocument writes a document, calls durable when it is there, and waits for both, at
+// most until ctx ends.
+func putDocument(ctx context.Context, log recordLog, name string, version uint64, value []byte, durable func() error) (uint64, error) {
 	if name == "" || len(name) > maxDocumentName || strings.Contains(name, "\x00") {
 		return 0, naming.Invalid("%.200q cannot be the name of a document: it must have 1 to %d bytes", name, maxDocumentName)
 	}
@@ -123,7 +124,13 @@ func putDocument(ctx context.Context, log recordLog, name string, version uint64
 		return 0, err
 	}
 	written := make(chan error, 1)
-	log.submit(b, func(err error) { written <- err })
+	go func() { // ends when the log answers, which is bounded
+		err := submitAndWait(log, b)
+		if err == nil {
+			err = durable()
+		}
+		written <- err
+	}()
 	select {
 	case err := <-written:
 		if err != nil {
@@ -150,11 +157,7 @@ func documentOf(log recordLog, name string) ([]byte, uint64, error) {
 
 // PutDocument implements [Documents].
 func (b *Bolt) PutDocument(ctx context.Context, name string, version uint64, value []byte) (uint64, error) {
-	v, err := putDocument(ctx, b, name, version, value)
-	if err != nil {
-		return 0, err
-	}
-	return v, b.documents.changed(b, name)
+	return putDocument(ctx, b, name, version, value, func() error { return b.documents.changed(b, name) })
 }
 
 // OnDocument implements [Documents].

@@ -128,6 +128,9 @@ func contents(t *testing.T, dir string) string {
 	}
 	all := ""
 	for _, f := range files {
+		if f.IsDir() {
+			continue
+		}
 		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
 		if err != nil {
 			t.Fatal(err)

@@ -255,14 +255,14 @@ func (r *Raft) open() (err error) {
 	if r.guard, err = newGuard(transport); err != nil {
 		return err
 	}
-	if r.start, err = nextStart(stable); err != nil {
-		return named(filepath.Join(dir, raftFile), err)
-	}
-	r.machine.start = r.start
 	restore, err := r.settle(snapshots)
 	if err != nil {
 		return named(filepath.Join(dir, raftFile), err)
 	}
+	if r.start, err = nextStart(stable); err != nil {
+		return named(filepath.Join(dir, raftFile), err)
+	}
+	r.machine.start = r.start
 	return r.makeRaft(logger, stable, snapshots, restore)
 }
 
@@ -382,7 +382,7 @@ func (r *Raft) Document(name string) (value []byte, version uint64, err error) {
 
 // PutDocument implements [Documents].
 func (r *Raft) PutDocument(ctx context.Context, name string, version uint64, value []byte) (uint64, error) {
-	return putDocument(ctx, r, name, version, value)
+	return putDocument(ctx, r, name, version, value, func() error { return nil }) // watchers learn from the log
 }
 
 // OnDocument implements [Documents].

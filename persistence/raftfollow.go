@@ -115,7 +115,7 @@ func (r *Raft) nudgeMembers() {
 				defer busy.Delete(m.ID)
 				q := &raft.AppendEntriesRequest{
 					RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(r.id.Store), Addr: []byte(r.id.Store)},
-					Term:      last.Term, Leader: []byte(r.id.Store), PrevLogEntry: last.Index, PrevLogTerm: last.Term, LeaderCommitIndex: last.Index,
+					Term:      last.Term, PrevLogEntry: last.Index, PrevLogTerm: last.Term, LeaderCommitIndex: last.Index,
 				}
 				// Raft's own messages follow: an error is theirs to tell.
 				_ = r.guard.AppendEntries(raft.ServerID(m.ID), raft.ServerAddress(m.Addr), q, new(raft.AppendEntriesResponse))

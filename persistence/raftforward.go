@@ -135,30 +135,40 @@ type streamForwarder struct {
 
 // Call implements [Forwarder].
 func (s *streamForwarder) Call(ctx context.Context, _, address string, body []byte) ([]byte, error) {
-	c, err := s.connect(ctx, address)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", address, err)
+	for {
+		c, kept, err := s.connect(ctx, address)
+		if err != nil {
+			return nil, fmt.Errorf("connect to %s: %w", address, err)
+		}
+		out, err := s.exchange(ctx, c, address, body)
+		if err == nil {
+			return out, nil
+		}
+		// The other side closes what is idle, and what is kept ends with its process.
+		if !kept || ctx.Err() != nil {
+			return nil, fmt.Errorf("ask %s: %w", address, err)
+		}
 	}
+}
+
+// exchange sends a request and reads its answer. The connection is kept, or closed.
+func (s *streamForwarder) exchange(ctx context.Context, c net.Conn, address string, body []byte) (out []byte, err error) {
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = c.SetDeadline(deadline) // AfterFunc has the last word
 	}
-	var out []byte
 	if err = writeFrame(c, body); err == nil {
 		out, err = readFrame(c, maxAnswer)
 	}
 	if !stop() || err != nil {
 		c.Close()
-		if err == nil {
-			return out, nil
-		}
-		return nil, fmt.Errorf("ask %s: %w", address, err)
+		return out, err
 	}
 	s.keep(c, address)
 	return out, nil
 }
 
-func (s *streamForwarder) connect(ctx context.Context, address string) (net.Conn, error) {
+func (s *streamForwarder) connect(ctx context.Context, address string) (c net.Conn, kept bool, err error) {
 	s.mu.Lock()
 	c, to := s.kept, s.to
 	if s.kept = nil; c != nil && to != address {
@@ -167,13 +177,14 @@ func (s *streamForwarder) connect(ctx context.Context, address string) (net.Conn
 	}
 	s.mu.Unlock()
 	if c != nil {
-		return c, nil
+		return c, true, nil
 	}
 	timeout := 5 * time.Second
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = max(time.Until(deadline), time.Millisecond)
 	}
-	return s.m.dial(raft.ServerAddress(address), timeout, forForward)
+	c, err = s.m.dial(raft.ServerAddress(address), timeout, forForward)
+	return c, false, err
 }
 
 func (s *streamForwarder) keep(c net.Conn, address string) {

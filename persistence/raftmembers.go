@@ -378,7 +378,7 @@ func (r *Raft) answering(ctx context.Context, servers []Server) int {
 
 // resign has another member lead, if this one does and there are others.
 func (r *Raft) resign() {
-	if r.raft.State() != raft.Leader || len(r.Peers()) < 2 || r.failure.Load() != nil {
+	if r.raft.State() != raft.Leader || len(r.Peers()) < 2 || r.guard.cut.Load() {
 		return
 	}
 	if err := r.raft.LeadershipTransfer().Error(); err != nil {

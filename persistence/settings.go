@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
@@ -229,8 +228,4 @@ func submitAndWait(log recordLog, b batch) error {
 	written := make(chan error, 1)
 	log.submit(b, func(err error) { written <- err })
 	return <-written
-}
-
-func (s *Settings) find(id string) (int, bool) {
-	return slices.BinarySearchFunc(s.Namespaces(), id, func(ns naming.Namespace, id string) int { return strings.Compare(ns.ID, id) })
 }

@@ -38,8 +38,8 @@ type Store interface {
 	Close() error
 }
 
-// ErrConflict: a change was computed from something that has changed meanwhile. Nothing of
-// it was written.
+// ErrConflict says that a change was computed from something that has changed meanwhile.
+// Nothing of it was written.
 var ErrConflict = errors.New("it was changed by somebody else meanwhile")
 
 // Refusals of [Open] and [OpenRaft]. Each is wrapped with the file and what to do.
