@@ -140,6 +140,7 @@ func (s *service) dismiss(m *dismiss) {
 func (s *service) depart() {
 	m := s.leave
 	s.leave, s.moved = nil, true
+	s.watch()
 	calls := append(s.held, s.waiting...)
 	s.held, s.waiting, s.records, s.dirty = nil, nil, nil, false
 	for _, c := range calls {

@@ -115,6 +115,7 @@ func (s *service) Receive(ctx actor.Context) {
 		m.reply <- s.describe()
 	case *actor.Started:
 		s.wakeUp()
+		s.watch()
 		s.arm()
 		return
 	case *actor.Restarting, *actor.Stopping:
@@ -149,6 +150,8 @@ func (s *service) stopped() {
 		return
 	}
 	s.handle.pending.Store(retired)
+	s.shown = nil
+	s.watch()
 	s.place.Retire(ServiceKind, s.handle.key.String(), s.ctx.Self())
 	s.handles.drop(s.handle)
 }
@@ -242,6 +245,7 @@ func (s *service) settle() {
 func (s *service) show(b *batch) {
 	change := &change{key: s.handle.key, base: s.shown, next: b.view, gone: b.rev}
 	s.shown = b.view
+	s.watch()
 	if b.view != nil {
 		s.Views.Put(b.view)
 	} else {
@@ -338,6 +342,18 @@ func (s *service) rest() {
 		return
 	}
 	s.arm()
+}
+
+// watch has the instances checked that this grain shows; what it no longer shows is
+// forgotten.
+func (s *service) watch() {
+	switch {
+	case s.Health == nil:
+	case s.shown == nil || s.moved:
+		s.Health.Forget(s.handle.key)
+	default:
+		s.Health.Watch(s.shown)
+	}
 }
 
 // end stops a grain whose handle has retired.

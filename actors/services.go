@@ -34,6 +34,15 @@ type Committer interface {
 	Commit(batch []naming.Record, done func(error))
 }
 
+// Health checks the instances of services whose clients send no heartbeats. Package probe
+// implements it. Both methods return at once.
+type Health interface {
+	// Watch shows it the newest view of a service that lives here.
+	Watch(*naming.View)
+	// Forget tells that the service no longer lives here.
+	Forget(naming.Key)
+}
+
 // Config is what services need of their node.
 type Config struct {
 	Logger *slog.Logger // naming-server.log
@@ -44,6 +53,8 @@ type Config struct {
 
 	// Identity tells which service a grain is from its process id.
 	Identity func(*actor.PID) string
+
+	Health Health // nil: nothing is checked
 
 	// The rest is for a node that is not alone.
 
@@ -122,7 +133,7 @@ func (s *Services) Load(ctx context.Context, saved iter.Seq2[naming.Saved, error
 			rev.Activation = s.lives.Add(1)
 		}
 		s.Views.Put(state.View(rev))
-		if _, waits := state.Deadline(); waits && s.mesh == nil {
+		if _, waits := state.Deadline(); s.mesh == nil && (waits || s.Health != nil && state.Len() > 0) {
 			if _, err := s.local(ctx, sv.Key, naming.Tick{}); err != nil {
 				return err
 			}

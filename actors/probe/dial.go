@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -119,11 +120,15 @@ func (p *Prober) probeHTTP(out *outcome, plan *plan, host, address string) {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(p.ctx, func() { conn.Close() })()
-	if err := conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
+	deadline := time.Now().Add(answerTimeout)
+	if err := conn.SetDeadline(deadline); err != nil {
 		out.lost(err)
 		return
 	}
 	if out.status, err = ask(conn, plan, address); err != nil {
+		if !time.Now().Before(deadline) {
+			err = os.ErrDeadlineExceeded // half an answer reads as nonsense
+		}
 		out.lost(err)
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -41,6 +42,16 @@ func closed(t *testing.T) naming.Addr {
 	return addrOf(l.Addr())
 }
 
+// once makes one check, again if a busy machine did not answer in time.
+func (p *Prober) once(plan *plan, addr naming.Addr) (out outcome) {
+	for range 10 {
+		if out = p.probe(plan, addr); !out.busy || out.status != 0 {
+			break
+		}
+	}
+	return out
+}
+
 func TestTCP(t *testing.T) {
 	p := real(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,32 +60,32 @@ func TestTCP(t *testing.T) {
 	}
 	defer l.Close() // nobody accepts: that the kernel does is enough
 	a := addrOf(l.Addr())
-	if out := p.probe(plain, a); out.finding != passed || out.String() != "tcp:ok" {
+	if out := p.once(plain, a); out.finding != passed || out.String() != "tcp:ok" {
 		t.Errorf("%+v", out)
 	}
 	named := a
 	named.IP = "localhost"
-	if out := p.probe(plain, named); out.finding != passed {
+	if out := p.once(plain, named); out.finding != passed {
 		t.Errorf("by name: %+v", out)
 	}
-	if out := p.probe(plain, closed(t)); out.finding != failedNow {
+	if out := p.once(plain, closed(t)); out.finding != failedNow {
 		t.Errorf("nobody listens: %+v", out)
 	}
-	if out := p.probe(newPlan(spec{fixedPort: true, port: a.Port}), closed(t)); out.finding != passed {
+	if out := p.once(newPlan(spec{fixedPort: true, port: a.Port}), closed(t)); out.finding != passed {
 		t.Errorf("check port: %+v", out)
 	}
 	for _, port := range []int{0, -1, 70000} {
-		if out := p.probe(plain, naming.Addr{IP: "127.0.0.1", Port: port}); out.finding != failed {
+		if out := p.once(plain, naming.Addr{IP: "127.0.0.1", Port: port}); out.finding != failed {
 			t.Errorf("port %d: %+v", port, out)
 		}
 	}
-	if out := p.probe(plain, naming.Addr{IP: "no such name", Port: 80}); out.finding != failed {
+	if out := p.once(plain, naming.Addr{IP: "no such name", Port: 80}); out.finding != failed {
 		t.Errorf("%+v", out)
 	}
 	if l6, err := net.Listen("tcp", "[::1]:0"); err == nil {
 		defer l6.Close()
 		for _, ip := range []string{"::1", "[::1]"} {
-			if out := p.probe(plain, naming.Addr{IP: ip, Port: addrOf(l6.Addr()).Port}); out.finding != passed {
+			if out := p.once(plain, naming.Addr{IP: ip, Port: addrOf(l6.Addr()).Port}); out.finding != passed {
 				t.Errorf("%s: %+v", ip, out)
 			}
 		}
@@ -136,15 +147,12 @@ func TestHTTP(t *testing.T) {
 		{"/headers", 0, failed, false},
 		{other.URL, 0, failedNow, false},                           // a path at our address
 		{"/" + other.URL[len("http:"):], 0, failedNow, false},      // "///host:port"
-		{other.URL[len("http:"):], 0, failed, false},               // "//host:port"
+		{other.URL[len("http:"):], 0, failedNow, false},            // "//host:port"
 		{"/%zz", 0, failed, false},                                 // no path
 		{"/ok HTTP/1.1\r\nHost: evil\r\n\r\n", 0, failed, false},   // nor this
 		{"/ok?a HTTP/1.1\r\nHost: evil\r\n\r\n", 0, failed, false}, // nor this
 	} {
-		out := p.probe(newPlan(spec{kind: kindHTTP, path: c.path, expected: c.expected}), a)
-		if c.path == other.URL[len("http:"):] && out.finding != passed {
-			continue // the mux redirects or refuses it: ours was asked either way
-		}
+		out := p.once(newPlan(spec{kind: kindHTTP, path: c.path, expected: c.expected}), a)
 		if out.finding != c.want || out.busy != c.busy {
 			t.Errorf("%q, expected %d: %v %+v", c.path, c.expected, out, out)
 		}
@@ -152,15 +160,15 @@ func TestHTTP(t *testing.T) {
 	if elsewhere.Load() != 0 {
 		t.Error("another address was asked")
 	}
-	out := p.probe(newPlan(spec{kind: kindHTTP, path: "/ok?q=1", headers: "X-A:1|bad|Host:example.org|y: z |c:d:e|User-Agent:me"}), a)
+	out := p.once(newPlan(spec{kind: kindHTTP, path: "/ok?q=1", headers: "X-A:1|bad|Host:example.org|y: z |c:d:e|User-Agent:me"}), a)
 	if out.finding != passed || asked.Host != "example.org" || asked.Header.Get("X-A") != "1" || asked.Header.Get("Y") != "z" ||
 		asked.Header.Get("C") != "" || asked.UserAgent() != "me" || asked.RequestURI != "/ok?q=1" || asked.Method != "GET" {
 		t.Errorf("%+v %+v", out, asked)
 	}
-	if p.probe(newPlan(spec{kind: kindHTTP, path: "/ok"}), a); asked.UserAgent() != "VIPServer" {
+	if p.once(newPlan(spec{kind: kindHTTP, path: "/ok"}), a); asked.UserAgent() != "VIPServer" {
 		t.Errorf("%+v", asked.Header)
 	}
-	if out := p.probe(newPlan(spec{kind: kindHTTP, path: "/"}), closed(t)); out.finding != failedNow {
+	if out := p.once(newPlan(spec{kind: kindHTTP, path: "/"}), closed(t)); out.finding != failedNow {
 		t.Errorf("nobody listens: %+v", out)
 	}
 }
@@ -200,12 +208,13 @@ func TestHTTPSilence(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := start(t, Config{})
+				var served sync.WaitGroup
 				w.answer = func(context.Context, string) (net.Conn, error) {
 					ours, theirs := net.Pipe()
-					go func() {
+					served.Go(func() {
 						c.serve(theirs)
 						theirs.Close()
-					}()
+					})
 					return ours, nil
 				}
 				begin := time.Now()
@@ -213,7 +222,7 @@ func TestHTTPSilence(t *testing.T) {
 				if took := time.Since(begin); out.finding != c.want.finding || out.busy != c.want.busy || took != c.after {
 					t.Errorf("after %v %+v", took, out)
 				}
-				synctest.Wait()
+				served.Wait()
 			})
 		})
 	}

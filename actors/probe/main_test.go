@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -38,23 +39,21 @@ func withChecker(c naming.HealthChecker) *naming.ServiceMeta {
 type world struct {
 	*Prober
 
-	mu       sync.Mutex
-	switches *naming.Switches
-	answer   func(ctx context.Context, address string) (net.Conn, error)
-	dialled  []string
-	reports  []naming.SetHealth
-	refuse   error        // of reports
-	shown    *naming.View // nil: reports are not shown
+	switches atomic.Pointer[naming.Switches]
+
+	mu      sync.Mutex
+	answer  func(ctx context.Context, address string) (net.Conn, error)
+	dialled []string
+	reports []naming.SetHealth
+	refuse  error        // of reports
+	shown   *naming.View // nil: reports are not shown
 }
 
 // start starts a prober on a world where every address accepts connections.
 func start(t testing.TB, cfg Config) *world {
-	w := &world{switches: naming.DefaultSwitches(), answer: accept}
-	cfg.Switches = func() *naming.Switches {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return w.switches
-	}
+	w := &world{answer: accept}
+	w.switches.Store(naming.DefaultSwitches())
+	cfg.Switches = w.switches.Load
 	cfg.Report = w.report
 	cfg.Dial = func(ctx context.Context, _, address string) (net.Conn, error) {
 		w.mu.Lock()

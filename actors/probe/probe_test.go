@@ -155,7 +155,7 @@ func TestSwitchedOff(t *testing.T) {
 		w.answer = fails(syscall.ECONNREFUSED)
 		off := *naming.DefaultSwitches()
 		off.HealthCheckEnabled = false
-		w.switches = &off
+		w.switches.Store(&off)
 		w.show(view(nil, persistent("10.0.0.1", true)))
 		pass(time.Minute)
 		if d, r := w.taken(); len(d)+len(r) != 0 {
@@ -163,7 +163,7 @@ func TestSwitchedOff(t *testing.T) {
 		}
 		white := off
 		white.HealthCheckWhiteList = []string{"DEFAULT_GROUP@@s"}
-		w.set(func() { w.switches = &white })
+		w.switches.Store(&white)
 		pass(first)
 		if _, r := w.taken(); len(r) != 1 {
 			t.Errorf("on the white list: %v", r)
@@ -178,7 +178,7 @@ func TestSwitchedOffDuringCheck(t *testing.T) {
 		off := *naming.DefaultSwitches()
 		off.HealthCheckEnabled = false
 		w.answer = func(context.Context, string) (net.Conn, error) {
-			w.set(func() { w.switches = &off })
+			w.switches.Store(&off)
 			return nil, syscall.ECONNREFUSED
 		}
 		w.show(view(nil, persistent("10.0.0.1", true)))

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"nactor/actors"
+	"nactor/actors/probe"
 	"nactor/cluster"
 	"nactor/cluster/guard"
 	"nactor/cmd/nactor/config"
@@ -43,6 +44,7 @@ type Node struct {
 	services *actors.Services
 	cluster  *cluster.Cluster
 	push     *actors.Push
+	prober   *probe.Prober
 	front    *http.Server
 
 	key          guard.Key
@@ -101,9 +103,16 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	rules := n.rules(n.settings.Switches())
+	n.prober = probe.New(probe.Config{
+		Logger: n.logs.Naming, Switches: n.settings.Switches,
+		Report: func(ctx context.Context, key naming.Key, cmd naming.SetHealth) error {
+			_, err := n.services.Do(ctx, key, cmd)
+			return err
+		},
+	})
 	services := actors.Config{
 		Logger: n.logs.Naming, Clock: clock, Store: n.store, Views: n.views, Rules: &rules, Identity: cluster.Identity,
-		Self: n.store.NodeID(),
+		Self: n.store.NodeID(), Health: n.prober,
 	}
 	if configured(n.cfg) {
 		services.Saved = n.raft.Saved
@@ -256,6 +265,9 @@ func (n *Node) shutdown(ctx context.Context) error {
 		n.stopServices()
 	}
 	n.wg.Wait()
+	if n.prober != nil {
+		n.prober.Stop()
+	}
 	if n.push != nil {
 		note(n.push.Stop(ctx))
 	}
