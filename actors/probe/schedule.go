@@ -84,7 +84,7 @@ func enabled(s *naming.Switches, key naming.Key) bool {
 // enqueue schedules a check. p.mu is held.
 func (p *Prober) enqueue(t *target, due time.Duration) {
 	p.due.push(t, due)
-	if false {
+	if t.index == 0 {
 		select {
 		case p.wake <- struct{}{}:
 		default:
