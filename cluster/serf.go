@@ -60,6 +60,7 @@ const (
 	probeTimeout  = 250 * time.Millisecond
 	suspicion     = 3
 	joinEvery     = time.Second
+	streamTimeout = 2 * time.Second
 	joinLogEvery  = 30 * time.Second
 	redialEvery   = 100 * time.Millisecond
 	calmly        = 10
@@ -91,6 +92,9 @@ func Join(cfg Gossip) (*Membership, error) {
 	ml.ProbeInterval, ml.ProbeTimeout, ml.SuspicionMult = probeInterval, probeTimeout, suspicion
 	ml.GossipInterval = 100 * time.Millisecond
 	ml.PushPullInterval = 15 * time.Second
+	// The seeds are tried one after the other: those that are cut off must not hold up the
+	// others, nor the heal be missed while a dial waits for an answer.
+	ml.TCPTimeout = streamTimeout
 	ml.BindAddr, ml.BindPort = cmp.Or(cfg.Bind, "0.0.0.0"), cfg.Self.SerfPort
 	ml.AdvertiseAddr, ml.AdvertisePort = advertised(cfg.Self.Host), cfg.Self.SerfPort
 	ml.SecretKey = cfg.Key
