@@ -54,7 +54,7 @@ func (h *Host) Send(to, inbox string, message proto.Message) {
 		}
 		return
 	}
-	if n.lose(h.name, to) {
+	if n.mute[way{h.name, to}] || n.lose(h.name, to) {
 		return
 	}
 	n.stats.Messages++

@@ -17,6 +17,7 @@ type Network struct {
 	hosts  map[string]*Host // the last life of each
 	names  []string         // in the order of their addresses
 	cut    map[way]bool
+	mute   map[way]bool // for messages, not for gossip
 	paused map[string]bool
 	lines  map[lineKey]*line
 	delay  time.Duration
@@ -35,7 +36,7 @@ type Stats struct{ Packets, Streams, Messages, Bytes, Lost int }
 func New(seed uint64) *Network {
 	return &Network{
 		rand:  rand.New(rand.NewPCG(seed, 0)),
-		hosts: map[string]*Host{}, cut: map[way]bool{}, paused: map[string]bool{}, lines: map[lineKey]*line{},
+		hosts: map[string]*Host{}, cut: map[way]bool{}, mute: map[way]bool{}, paused: map[string]bool{}, lines: map[lineKey]*line{},
 		delay: 200 * time.Microsecond,
 	}
 }
@@ -90,6 +91,13 @@ func (n *Network) Mend(a, b string) {
 	delete(n.cut, way{b, a})
 }
 
+// Silence loses all messages from one host to another, while gossip goes on between them.
+func (n *Network) Silence(from, to string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.mute[way{from, to}] = true
+}
+
 // Partition cuts the hosts of each group from those of all other groups.
 func (n *Network) Partition(groups ...[]string) {
 	for i, g := range groups {
@@ -103,11 +111,12 @@ func (n *Network) Partition(groups ...[]string) {
 	}
 }
 
-// Heal undoes every cut and every loss.
+// Heal undoes every cut, silence and loss.
 func (n *Network) Heal() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.cut)
+	clear(n.mute)
 	n.drop = 0
 }
 

@@ -16,6 +16,7 @@ type weather struct {
 	turned time.Time // when it last became rough or split
 	healed time.Time // when it last was neither
 	event  time.Time // when a node last came or went, or the network last changed
+	paused time.Time // when a node was last paused
 }
 
 func (w *world) setWeather(rough, split bool) {
@@ -35,6 +36,11 @@ func (w *world) happened() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sky.event = time.Now()
+}
+
+// slept reports whether a node may have been paused at that time.
+func (sky weather) slept(at time.Time) bool {
+	return !sky.paused.IsZero() && !at.Before(sky.paused) && !at.After(sky.healed)
 }
 
 func (w *world) weather() weather {
@@ -142,9 +148,11 @@ func (k *checker) judge(n *node, c *client, f fate, in *naming.Instance, sky wea
 		if sky.rough || in == nil || now.Before(after) || sky.split && !k.near(n, f.end, sky) {
 			return
 		}
-		if f.unsure.After(f.end.at) || f.unsure.After(f.stopped) {
-			// An earlier request may have been carried out after the deregistration; then the
-			// instance is one that crashed.
+		if f.unsure.After(f.end.at) || f.unsure.After(f.stopped) || f.missed || sky.slept(f.end.at) {
+			// An earlier request may have been carried out after the deregistration; or there
+			// was nothing to deregister on that side of a cut; or another side slept, and took
+			// the last beat that it knows of for a later one. Then the instance is one that
+			// crashed.
 			k.expired(n, c, f, in, sky, now)
 			return
 		}

@@ -32,6 +32,7 @@ type fate struct {
 	beats   []ack     // the latest, also registrations
 	unsure  time.Time // when something that failed may have been carried out at the latest
 	end     ack       // of the deregistration
+	missed  bool      // the node that took it did not show the instance
 	stopped time.Time // when the last request that keeps the instance alive was made
 }
 
@@ -189,9 +190,14 @@ func (c *client) deregister(stop <-chan struct{}) {
 	// of them or the end of the instance at the other, when both come at once.
 	time.Sleep(500 * time.Millisecond)
 	for {
+		shown := map[string]bool{}
+		for _, n := range c.w.serving() {
+			v := n.views.View(c.key)
+			shown[n.name] = v != nil && v.FindClient(c.ip, c.port, true) != nil
+		}
 		_, a, err := c.ask(func() naming.Command { return naming.Deregister{Addr: c.addr(), Ephemeral: true} })
 		if err == nil {
-			c.set(func(f *fate) { f.phase, f.end = left, a })
+			c.set(func(f *fate) { f.phase, f.end, f.missed = left, a, !shown[a.node] })
 			return
 		}
 		if !c.sleep(time.Second, stop) {

@@ -107,6 +107,9 @@ func (w *world) pause() string {
 	w.trace("pause %s for %v", name, d)
 	w.net.Pause(name)
 	w.setWeather(true, false)
+	w.mu.Lock()
+	w.sky.paused = time.Now()
+	w.mu.Unlock()
 	time.Sleep(d)
 	w.trace("resume %s", name)
 	w.net.Resume(name)
@@ -162,4 +165,11 @@ func (w *world) slow() string {
 	w.net.Delay(200*time.Microsecond, 0)
 	w.trace("everything is quick again")
 	return fmt.Sprintf("%v for %v", base, d)
+}
+
+// span0 is a span from nothing, for scripts that draw from several goroutines.
+func (w *world) span0(limit time.Duration) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Duration(w.rand.Int64N(int64(limit)))
 }
