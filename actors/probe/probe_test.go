@@ -304,6 +304,78 @@ func TestChangeDuringCheck(t *testing.T) {
 				if _, r := w.taken(); len(r) != 0 {
 					t.Errorf("reported %v", r)
 				}
+				w.Prober.mu.Lock()
+				defer w.Prober.mu.Unlock()
+				if n := len(w.due.heap); n > w.targets {
+					t.Errorf("%d wait for a check, %d are watched", n, w.targets)
+				}
+			})
+		})
+	}
+}
+
+// Failures before a change of what is shown, or by another kind of check, do not count
+// after it.
+func TestStreakEndsWithView(t *testing.T) {
+	meta := &naming.ServiceMeta{Clusters: []naming.ClusterMeta{{Name: "DEFAULT", CheckPort: 8081}}}
+	for _, c := range []struct {
+		name string
+		then *naming.View
+		want bool // a third failure is enough
+	}{
+		{"same", view(nil, persistent("10.0.0.1", true)), true},
+		{"health", view(nil, persistent("10.0.0.1", false)), false},
+		{"check", view(meta, persistent("10.0.0.1", true)), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := start(t, Config{})
+			w.Watch(view(nil, persistent("10.0.0.1", true)))
+			g := w.services[key].targets[0]
+			fail := func() bool {
+				_, changed := w.judge(g, g.plan, outcome{finding: failed}, naming.DefaultSwitches())
+				return changed
+			}
+			for range 2 {
+				if fail() {
+					t.Fatal("changed too early")
+				}
+			}
+			w.Watch(c.then)
+			w.Watch(view(c.then.Meta, persistent("10.0.0.1", true)))
+			if got := fail(); got != c.want {
+				t.Errorf("changed: %v", got)
+			}
+		})
+	}
+}
+
+// What an answer does to the interval: refusals lengthen it at once, time-outs and busy
+// answers by and by.
+func TestIntervals(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer func(context.Context, string) (net.Conn, error)
+		want   time.Duration // after 2 s, by the factor 0.75
+	}{
+		{"at once", accept, 1500 * time.Millisecond},
+		{"time-out", hangs, 2500 * time.Millisecond},
+		{"refused", fails(syscall.ECONNREFUSED), 2750 * time.Millisecond},
+		{"ours", fails(syscall.EMFILE), 2750 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := start(t, Config{})
+				w.answer = c.answer
+				w.show(view(nil, persistent("10.0.0.1", true)))
+				w.Prober.mu.Lock()
+				g := w.due.first()
+				w.due.remove(g)
+				g.interval = 2 * time.Second
+				w.Prober.mu.Unlock()
+				w.check(g)
+				if g.interval != c.want || g.due != time.Since(w.began)+c.want || g.index < 0 {
+					t.Errorf("interval %v, due in %v; want %v", g.interval, g.due-time.Since(w.began), c.want)
+				}
 			})
 		})
 	}
