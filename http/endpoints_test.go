@@ -191,6 +191,7 @@ func TestOperatorEndpoints(t *testing.T) {
 		{"GET", "/v1/console/health/readiness", "", 200, "OK"},
 		{"GET", "/v1/console/server/state", "", 200, `{"version":"2.0.3","standalone_mode":"cluster","function_mode":"naming"}`},
 
+		{"GET", "/v1/ns/operator/cluster/state", "", 200, `{"ip":"10.0.0.1:8848","voteFor":"10.0.0.2:8848","term":7,"leaderDueMs":0,"heartbeatDueMs":0,"state":"FOLLOWER"}`},
 		{"GET", "/v1/core/cluster/self", "", 200, `{"code":200,"message":null,"data":` + member1 + `}`},
 		{"GET", "/v1/core/cluster/nodes", "", 200, `{"code":200,"message":null,"data":[` + member1 + "," + member2 + `]}`},
 		{"GET", "/v1/core/cluster/nodes?keyword=10.0.0.2", "", 200, `{"code":200,"message":null,"data":[` + member2 + `]}`},

@@ -14,6 +14,14 @@ type Members interface {
 	// Members returns all members, this node included, in any order.
 	Members() []Member
 	Status() Status
+	Store() StoreState
+}
+
+// StoreState is this node's part in the store that the cluster keeps together.
+type StoreState struct {
+	Role   string // LEADER, FOLLOWER or CANDIDATE
+	Leader string // HTTP address of the leader; empty: not known
+	Term   uint64
 }
 
 // Status is the state of this node as the status gate sees it.

@@ -72,6 +72,19 @@ func (r *request) operatorServers() error {
 	return nil
 }
 
+// clusterState answers as Nacos's old raft: the timers, which nothing here has, are 0.
+func (r *request) clusterState() error {
+	st := r.s.cfg.Members.Store()
+	b := wire.AppendString(append(r.begin(), `{"ip":`...), r.s.cfg.Members.Self().Address())
+	if st.Leader != "" {
+		b = wire.AppendString(append(b, `,"voteFor":`...), st.Leader)
+	}
+	b = strconv.AppendUint(append(b, `,"term":`...), st.Term, 10)
+	b = wire.AppendString(append(b, `,"leaderDueMs":0,"heartbeatDueMs":0,"state":`...), st.Role)
+	r.json(append(b, '}'))
+	return nil
+}
+
 // pushBase is what push/state counts from; reset moves it.
 type pushBase struct {
 	sync.Mutex

@@ -258,6 +258,10 @@ func (n node) Members() []Member {
 	return []Member{n.Self(), {IP: "10.0.0.2", Port: 8848, State: "DOWN", RaftPort: 7848, FailedAccesses: 4, Version: "1.4.2"}}
 }
 
+func (n node) Store() StoreState {
+	return StoreState{Role: "FOLLOWER", Leader: "10.0.0.2:8848", Term: 7}
+}
+
 func (n node) Status() Status {
 	n.f.mu.Lock()
 	defer n.f.mu.Unlock()

@@ -66,6 +66,7 @@ func routes() []route {
 			route{put, operator + "/switches", admin, (*request).setSwitch},
 			route{get, operator + "/metrics", public, (*request).operatorMetrics},
 			route{get, operator + "/servers", public, (*request).operatorServers},
+			route{get, operator + "/cluster/state", clientRead, (*request).clusterState},
 			route{get, operator + "/push/state", clientRead, (*request).pushState},
 		)
 	}

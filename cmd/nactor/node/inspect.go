@@ -38,7 +38,7 @@ func (n *Node) setStatus(state, reason string) {
 // Self implements http.Members.
 func (n *Node) Self() http.Member {
 	if m := n.membership(); m != nil {
-		return member(m.Self())
+		return n.withStore(member(m.Self()))
 	}
 	port := n.listener.Addr().(*net.TCPAddr).Port
 	return http.Member{
@@ -57,7 +57,7 @@ func (n *Node) Members() []http.Member {
 	now := ms.Members()
 	for _, m := range now.All() {
 		if m.Status != cluster.Left || n.listed(m.Addr()) {
-			out = append(out, member(m))
+			out = append(out, n.withStore(member(m)))
 		}
 	}
 	for _, p := range n.cfg.Peers {
@@ -70,6 +70,36 @@ func (n *Node) Members() []http.Member {
 
 func (n *Node) listed(addr string) bool {
 	return slices.ContainsFunc(n.cfg.Peers, func(p config.Peer) bool { return p.String() == addr })
+}
+
+// Store implements http.Members.
+func (n *Node) Store() http.StoreState {
+	if n.raft == nil {
+		return http.StoreState{Role: "LEADER", Leader: n.Self().Address()}
+	}
+	st := n.raft.Status()
+	return http.StoreState{Role: strings.ToUpper(st.State), Leader: n.addrOf(st.Leader.ID), Term: st.Term}
+}
+
+// raftGroups are the names under which Nacos 2.0 shows its raft groups of naming. Here they
+// are one.
+var raftGroups = []string{"naming_instance_metadata", "naming_persistent_service", "naming_persistent_service_v2", "naming_service_metadata"}
+
+// withStore adds what this node knows of the store that the member takes part in.
+func (n *Node) withStore(m http.Member) http.Member {
+	leader, ok := n.raft.Leader()
+	if !ok || m.State == "DOWN" {
+		return m
+	}
+	g := http.RaftGroup{Leader: leader.Addr, Term: int64(n.raft.Status().Term)}
+	for _, p := range n.raft.Peers() {
+		g.Members = append(g.Members, p.Addr)
+	}
+	for _, name := range raftGroups {
+		g.Name = name
+		m.RaftGroups = append(m.RaftGroups, g)
+	}
+	return m
 }
 
 // member shows a member in Nacos's words.
