@@ -447,6 +447,9 @@ func TestStop(t *testing.T) {
 		if d, r := w.taken(); len(d)+len(r) != 0 {
 			t.Errorf("after Stop: %v %v", d, r)
 		}
+		if s := w.Stats(); s.Instances != 2 {
+			t.Errorf("watched after Stop: %+v", s)
+		}
 		w.Stop()
 	})
 }
