@@ -66,8 +66,13 @@ func (h *Host) Alive() bool {
 func (h *Host) Gone() <-chan struct{} { return h.gone }
 
 // Kill ends the process, as far as others can see: its ports refuse from now on, its
-// connections break. What it still does reaches nobody.
-func (h *Host) Kill() {
+// connections break. What it has sent arrives, what it still does reaches nobody.
+func (h *Host) Kill() { h.end(false) }
+
+// Crash is Kill of the whole machine: what is on its way is lost too.
+func (h *Host) Crash() { h.end(true) }
+
+func (h *Host) end(crash bool) {
 	h.net.mu.Lock()
 	if h.dead {
 		h.net.mu.Unlock()
@@ -81,8 +86,9 @@ func (h *Host) Kill() {
 	var told []*Host
 	for key, l := range h.net.lines {
 		switch {
-		case key.from == h:
-			// What has left the process arrives.
+		case key.from == h && crash:
+			h.net.stats.Lost += len(l.queue)
+			l.queue = nil
 		case key.to == h:
 			h.net.stats.Lost += len(l.queue)
 			l.queue = nil

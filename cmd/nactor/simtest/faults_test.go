@@ -13,7 +13,6 @@ type fault struct {
 
 var faults = []fault{
 	{"kill and restart", (*world).killRestart},
-	{"kill the owner of most", (*world).killRestart},
 	{"partition", (*world).splitOff},
 	{"flapping link", (*world).flap},
 	{"leave and join", (*world).leaveJoin},
@@ -56,6 +55,10 @@ func (w *world) killRestart() string {
 		down = w.span(time.Millisecond, time.Second)
 	}
 	w.happened()
+	if w.rand.IntN(2) == 0 {
+		w.trace("crash %s", name)
+		w.node(name).host.Crash()
+	}
 	w.kill(name)
 	time.Sleep(down)
 	w.restart(name)

@@ -308,6 +308,7 @@ func TestKillAfterAck(t *testing.T) {
 		inWorld(t, 100+seed, three, func(w *world) {
 			w.startAll()
 			all := keys(60)
+			w.net.Delay(2*time.Millisecond, time.Millisecond)
 			acked := make(chan naming.Key, len(all))
 			victim := w.node(w.anyNode())
 			for _, key := range all {
@@ -318,8 +319,10 @@ func TestKillAfterAck(t *testing.T) {
 					}
 				})
 			}
-			time.Sleep(time.Duration(1+seed) * time.Millisecond)
-			w.kill(victim.name)
+			time.Sleep(time.Duration(4+2*seed) * time.Millisecond)
+			w.trace("crash %s", victim.name)
+			victim.host.Crash()
+			victim.kill()
 			w.wg.Wait()
 			close(acked)
 			var promised []naming.Key

@@ -3,6 +3,7 @@ package simtest
 import (
 	"flag"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -18,6 +19,8 @@ var (
 const (
 	simServices = 12
 	simClients  = 24
+
+	maxGoroutines = 300 // three nodes have about 100 at rest, clients and checkers one each
 )
 
 // TestSim lets a cluster serve clients while one thing after the other goes wrong.
@@ -51,6 +54,12 @@ func (w *world) sim(d time.Duration) {
 	for _, c := range clients {
 		w.wg.Go(func() { c.run(quiet, stop) })
 	}
+	o := w.newOperator()
+	operating := make(chan struct{})
+	go func() {
+		defer close(operating)
+		o.run(quiet)
+	}()
 	check := newChecker(w, clients)
 	w.wg.Go(func() { check.run(stop) })
 	defer close(stop)
@@ -66,6 +75,11 @@ func (w *world) sim(d time.Duration) {
 	close(quiet)
 	// Those that have just crashed expire, empty services go.
 	time.Sleep(naming.DefaultDeleteTimeout + expirySlack + 15*time.Second)
-	took := w.agree(10*time.Second, keys)
+	<-operating
+	took := w.agree(10*time.Second, append(keys, o.keys...))
+	o.check()
+	if n := runtime.NumGoroutine(); n > maxGoroutines {
+		w.t.Errorf("I11: %d goroutines", n)
+	}
 	w.t.Logf("%d looks; agreement after %v; %+v", check.Looks, took, w.net.Stats())
 }
