@@ -139,14 +139,22 @@ func newMembers(all []*Member) *Members {
 	return ms
 }
 
-// later reports whether m tells more about the node's present than old. A process that was
-// started later has taken the place of an earlier one.
+// later reports whether m tells more about the node's present than old. At the same address
+// a process that was started later has taken the place of an earlier one, also when that
+// seems alive still. At another address it may be a copy of the node's home, which has to go:
+// the one that was there first counts for as long as it is up.
 func (m *Member) later(old *Member) bool {
-	if m.began != old.began {
-		return m.began > old.began
+	if m.Addr() != old.Addr() && m.present() != old.present() {
+		return m.present()
 	}
-	return m.Up() && !old.Up()
+	if m.Addr() != old.Addr() && m.present() {
+		return m.began < old.began
+	}
+	return m.began > old.began
 }
+
+// present reports whether gossip believes the process to be alive.
+func (m *Member) present() bool { return m.Status == Alive || m.Status == Suspect }
 
 // All returns every known node. Do not modify.
 func (ms *Members) All() []*Member { return ms.list }

@@ -72,6 +72,24 @@ func TestMembersKeepThePresentLife(t *testing.T) {
 		m("d", "d-1", 1, Alive, Leaving),
 		m("e", "e-1", 1, Alive, Ready),
 	})
+	// A copy of a node's home was started elsewhere, and went again.
+	first, copied := m("x", "x-1", 1, Alive, Ready), m("x", "x-2", 2, Alive, Joining)
+	copied.HTTPPort = 2
+	for _, status := range []Status{Alive, Left, Failed} {
+		copied.Status = status
+		for _, list := range [][]*Member{{first, copied}, {copied, first}} {
+			if got := newMembers(list).Find("x").Process; got != "x-1" {
+				t.Errorf("with a copy that is %s, x is %s", status, got)
+			}
+		}
+	}
+	// A node that was killed has come back at another address.
+	moved := m("x", "x-2", 2, Alive, Joining)
+	moved.HTTPPort = 2
+	dead := m("x", "x-1", 1, Failed, Ready)
+	if got := newMembers([]*Member{dead, moved}).Find("x").Process; got != "x-2" {
+		t.Errorf("x is %s after it moved", got)
+	}
 	if got := ms.Find("a").Process; got != "a-2" {
 		t.Errorf("a is %s", got)
 	}

@@ -35,7 +35,7 @@ func (n *Node) clusterKey() error {
 	if n.cfg.ClusterKey != "" {
 		key, err := guard.ParseKey(n.cfg.ClusterKey)
 		if err != nil {
-			return fmt.Errorf("%s: %w", guard.Property, err)
+			return err
 		}
 		n.key = key
 	}
@@ -129,17 +129,22 @@ func (n *Node) membersChanged(ms *cluster.Members) {
 // becomeReady takes this node into service: after it holds what the others hold.
 func (n *Node) becomeReady(ctx context.Context) error {
 	m := n.membership()
-	logged := time.Now()
+	logged, alone := time.Now(), time.Now()
 	for {
 		wait, cancel := context.WithTimeout(ctx, readyPause)
 		err := n.inSync(wait)
 		cancel()
-		if other := m.Conflict(); other != nil {
+		other := m.Conflict()
+		switch {
+		case other == nil && err == nil:
+			return n.serveShare(ctx)
+		case other == nil:
+			alone = time.Now()
+		case time.Since(alone) > conflictPatience:
 			return fmt.Errorf("node %s at %s has the same id %s as this one: its home was copied; move %s away on one of them and start it again",
 				other.Process, other.Addr(), other.ID, n.cfg.DataDir())
-		}
-		if err == nil {
-			break
+		default:
+			err = fmt.Errorf("another node, at %s, has this one's id: waiting whether it is an earlier life of this one", other.Addr())
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -150,7 +155,15 @@ func (n *Node) becomeReady(ctx context.Context) error {
 			n.logs.Main.Info("not ready yet", "reason", err)
 		}
 	}
-	if err := m.Announce(func(self *cluster.Member) { self.State = cluster.Ready }); err != nil {
+}
+
+// conflictPatience is for how long another node with this one's id may be an earlier life
+// of it, killed, that gossip still believes in.
+const conflictPatience = 8 * time.Second
+
+// serveShare makes this node an owner.
+func (n *Node) serveShare(ctx context.Context) error {
+	if err := n.membership().Announce(func(self *cluster.Member) { self.State = cluster.Ready }); err != nil {
 		return err
 	}
 	if err := n.services.AwaitOpen(ctx); err != nil {
