@@ -44,6 +44,10 @@ type guard struct {
 	once    sync.Once
 	done    sync.WaitGroup
 	started sync.Once
+
+	mu    sync.Mutex // guards ended, and an asks that begins
+	ended bool
+	asks  sync.WaitGroup // messages that wait for an answer
 }
 
 var (
@@ -238,6 +242,10 @@ func (g *guard) send(id raft.ServerID, at raft.ServerAddress, term *uint64, call
 	if g.cut.Load() {
 		return errors.New("this node has failed")
 	}
+	if !g.begin() {
+		return raft.ErrTransportShutdown
+	}
+	defer g.asks.Done()
 	if now, ok := g.addressOf(id); ok {
 		at = raft.ServerAddress(now)
 	}
@@ -254,6 +262,16 @@ func (g *guard) send(id raft.ServerID, at raft.ServerAddress, term *uint64, call
 		return err
 	}
 	return nil
+}
+
+// begin counts a message. Raft does not wait for all of its own when it ends.
+func (g *guard) begin() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.ended {
+		g.asks.Add(1)
+	}
+	return !g.ended
 }
 
 // AppendEntries implements [raft.Transport].
@@ -285,10 +303,14 @@ func (g *guard) TimeoutNow(id raft.ServerID, at raft.ServerAddress, m *raft.Time
 func (g *guard) Close() (err error) {
 	g.once.Do(func() {
 		close(g.closed)
+		g.mu.Lock()
+		g.ended = true
+		g.mu.Unlock()
 		if c, ok := g.inner.(raft.WithClose); ok {
 			err = c.Close()
 		}
 		g.done.Wait()
+		g.asks.Wait() // the transport has ended what it waits for, or soon will
 	})
 	return err
 }

@@ -24,8 +24,8 @@ const (
 	firstWords = 5 * time.Second
 )
 
-// mux shares one listener among raft and what is forwarded. It owns every connection that
-// came in. To raft it is a [raft.StreamLayer].
+// mux shares one listener among raft and what is forwarded. It knows every connection, to
+// end it. To raft it is a [raft.StreamLayer].
 type mux struct {
 	raft.StreamLayer
 	serve func(net.Conn) // of forwarded requests, until the connection ends
@@ -39,7 +39,7 @@ type mux struct {
 
 	mu     sync.Mutex
 	silent []*muxConn
-	open   map[byte]map[*muxConn]bool
+	open   map[byte]map[*muxConn]bool // by kind; 0: those to others
 }
 
 // muxConn is a connection whose end the mux learns of.
@@ -53,7 +53,7 @@ type muxConn struct {
 func newMux(stream raft.StreamLayer, serve func(net.Conn), log func(string, ...any)) *mux {
 	return &mux{
 		StreamLayer: stream, serve: serve, log: log, accepted: make(chan net.Conn), closed: make(chan struct{}),
-		open: map[byte]map[*muxConn]bool{forRaft: {}, forForward: {}},
+		open: map[byte]map[*muxConn]bool{0: {}, forRaft: {}, forForward: {}},
 	}
 }
 
@@ -145,6 +145,7 @@ func (m *mux) admit(s *muxConn) error {
 	defer m.mu.Unlock()
 	m.forget(s)
 	open, ok := m.open[s.kind]
+	ok = ok && s.kind != 0
 	limit := maxRaft
 	if s.kind == forForward {
 		limit = maxForward
@@ -224,10 +225,17 @@ func (m *mux) dial(to raft.ServerAddress, timeout time.Duration, kind byte) (net
 		return nil, errors.Join(err, c.Close())
 	}
 	_ = c.SetWriteDeadline(time.Time{})
-	return c, nil
+	s := &muxConn{Conn: c, m: m}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.isClosed() {
+		return nil, errors.Join(net.ErrClosed, c.Close())
+	}
+	m.open[0][s] = true
+	return s, nil
 }
 
-// Close ends the listener and every connection that came in, and waits for who serves them.
+// Close ends the listener and every connection, and waits for who serves those that came in.
 func (m *mux) Close() error {
 	m.once.Do(func() {
 		close(m.closed)
