@@ -246,7 +246,7 @@ func (r *Raft) open() (err error) {
 		if err := r.verifySnapshots(snapshots); err != nil {
 			return named(filepath.Join(dir, snapshotDir), err)
 		}
-		r.mux = newMux(r.opt.Stream, r.serveForward, r.opt.Logger.Warn)
+		r.mux = newMux(r.opt.Stream, r.serveForward, logger.warn)
 		transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 			Stream: r.mux, MaxPool: 3, MaxRPCsInFlight: 1, Timeout: transportTimeout, Logger: logger,
 		})
@@ -272,7 +272,10 @@ const transportTimeout = 5 * time.Second
 func (r *Raft) makeRaft(logger *raftLogger, stable raft.StableStore, snapshots raft.SnapshotStore, restore bool) error {
 	g := r.guard
 	g.member, g.term, g.space = r.mayspeak, r.term, r.space
-	g.contact, g.refused, g.heard = r.hearCommit, r.refusedMessage, r.heardFrom
+	g.contact, g.heard = r.hearCommit, r.heardFrom
+	g.refused = func(from raft.ServerID, what string, err error) {
+		logger.warn("a message was refused", "what", what, "from", fmt.Sprintf("%.64q", string(from)), "err", err)
+	}
 	g.addressOf = func(id raft.ServerID) (string, bool) { return r.opt.AddressOf(string(id)) }
 
 	c := raft.DefaultConfig()

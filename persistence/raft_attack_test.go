@@ -184,11 +184,13 @@ func TestGarbageOnThePort(t *testing.T) {
 			t.Fatal(err)
 		}
 		open = append(open, conn)
-		if i%2 == 0 {
-			_, _ = conn.Write([]byte{forRaft})
-		}
+		_, _ = conn.Write([][]byte{{}, {forRaft}, {forRaft, 0}, {forForward, 0}}[i%4])
 	}
-	mustCommitTo(t, c.follower(), instanceRec(svc, 2)) // also by new connections
+	other := c.follower()
+	other.crash(t)
+	c.start(other)
+	mustCommitTo(t, other, instanceRec(svc, 4)) // by new connections
+	mustCommitTo(t, c.follower(), instanceRec(svc, 2))
 	victim.mux.mu.Lock()
 	if n := len(victim.mux.silent); n > maxSilent {
 		t.Errorf("%d connections are held", n)

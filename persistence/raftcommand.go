@@ -112,7 +112,12 @@ func decodeCommand(b []byte) (c command, err error) {
 	if c.origin.node == "" || c.origin.start == 0 || c.origin.number == 0 {
 		r.fail("no origin")
 	}
-	c.batches = make([]batch, r.count(2))
+	n := r.count(2)
+	if n > queueLength {
+		r.fail("%d batches", n)
+		n = 0
+	}
+	c.batches = make([]batch, n)
 	for i := range c.batches {
 		c.batches[i] = r.batch()
 	}

@@ -77,7 +77,7 @@ func (r *Raft) compactLog() {
 	for {
 		select {
 		case <-r.compact:
-			if err := r.raft.Snapshot().Error(); err != nil && r.life.Err() == nil {
+			if err := r.await(r.raft.Snapshot()); err != nil && r.life.Err() == nil {
 				r.opt.Logger.Warn("no snapshot was made: the log grows", "err", err)
 			}
 		case <-r.life.Done():
@@ -101,7 +101,7 @@ func (r *Raft) nudgeMembers() {
 		var last raft.Log
 		before := r.raft.CurrentTerm()
 		at := r.machine.index.Load()
-		if r.raft.State() != raft.Leader || r.raft.CurrentTerm() != before || r.logs.GetLog(at, &last) != nil || last.Term != before {
+		if r.raft.State() != raft.Leader || r.raft.CurrentTerm() != before || r.entry(at, &last) != nil || last.Term != before {
 			continue
 		}
 		for _, m := range r.Peers() {

@@ -116,7 +116,11 @@ func readOutcome(tx *bbolt.Tx, node string) (o outcome, err error) {
 	if h := r.take(16); h != nil {
 		o.origin.start, o.origin.number = binary.BigEndian.Uint64(h), binary.BigEndian.Uint64(h[8:])
 	}
-	o.results = make([]error, r.number())
+	if n := r.number(); n <= uint64(len(r.rest))*8 {
+		o.results = make([]error, n)
+	} else {
+		r.fail("%d results in %d bytes", n, len(r.rest))
+	}
 	for i := range o.results {
 		if i/8 >= len(r.rest) {
 			r.fail("cut short")

@@ -121,6 +121,15 @@ func (l *raftLog) LastIndex() (uint64, error) { return l.last.Load(), nil }
 
 // GetLog implements [raft.LogStore].
 func (l *raftLog) GetLog(index uint64, out *raft.Log) error {
+	err := l.entry(index, out)
+	if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
+		l.halt()
+	}
+	return err
+}
+
+// entry is GetLog that always returns.
+func (l *raftLog) entry(index uint64, out *raft.Log) error {
 	err := l.read(func(tx *bbolt.Tx) error {
 		k := logKey(index)
 		v := tx.Bucket(bucketLog).Get(k)
@@ -130,8 +139,7 @@ func (l *raftLog) GetLog(index uint64, out *raft.Log) error {
 		return decodeLog(k, v, out)
 	})
 	if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
-		l.fail(err)
-		l.halt()
+		return l.fail(err)
 	}
 	return err
 }

@@ -73,6 +73,13 @@ func (l *raftLogger) Accept(_ string, level hclog.Level, message string, args ..
 	l.to.Log(context.Background(), to, "raft: "+message, args...)
 }
 
+// warn writes a warning that anybody may cause, once in a while.
+func (l *raftLogger) warn(message string, args ...any) {
+	if left, ok := l.tell(message); ok {
+		l.to.Warn(message, append(args, "left_out", left)...)
+	}
+}
+
 // tell says whether a message is due, and how often it was left out before.
 func (l *raftLogger) tell(message string) (left int, ok bool) {
 	l.mu.Lock()

@@ -133,10 +133,26 @@ func (r *Raft) IsLeader() bool { return r.raft.State() == raft.Leader }
 // VerifyLeader returns nil if this node led at some moment during the call. Errors: kind
 // [naming.KindUnavailable].
 func (r *Raft) VerifyLeader() error {
-	if err := r.raft.VerifyLeader().Error(); err != nil {
+	if r.life.Err() != nil {
+		return errClosed()
+	}
+	if err := r.await(r.raft.VerifyLeader()); err != nil {
 		return naming.Unavailable("this node is not the leader of the cluster: %w", err)
 	}
 	return nil
+}
+
+// await returns a future's error, or why there will be none: after a failure raft's main
+// loop may have stopped.
+func (r *Raft) await(f raft.Future) error {
+	done := make(chan error, 1)
+	go func() { done <- f.Error() }() // ends with raft
+	select {
+	case err := <-done:
+		return err
+	case <-r.broken:
+		return *r.failure.Load()
+	}
 }
 
 // configuration returns the newest members, perhaps not yet agreed upon.
@@ -185,10 +201,6 @@ func (r *Raft) term() uint64 {
 		return made.CurrentTerm()
 	}
 	return 0
-}
-
-func (r *Raft) refusedMessage(from raft.ServerID, what string, err error) {
-	r.opt.Logger.Warn("a message was refused", "what", what, "from", fmt.Sprintf("%.64q", string(from)), "err", err)
 }
 
 // HasState tells whether this node is, or was, a member of a cluster.
@@ -381,7 +393,7 @@ func (r *Raft) resign() {
 	if r.raft.State() != raft.Leader || len(r.Peers()) < 2 || r.guard.cut.Load() {
 		return
 	}
-	if err := r.raft.LeadershipTransfer().Error(); err != nil {
+	if err := r.await(r.raft.LeadershipTransfer()); err != nil {
 		r.opt.Logger.Warn("no other member took over the lead", "err", err)
 	}
 }

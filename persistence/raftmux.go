@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -19,7 +20,7 @@ const (
 // Bounds of what strangers can hold.
 const (
 	maxSilent  = 128 // connections that have not said anything; the oldest has to go
-	maxRaft    = 256 // connections of raft; each costs a buffer of 256 KiB
+	maxRaft    = 256 // connections of raft, each with a buffer of 256 KiB; the quietest has to go
 	maxForward = 64
 	firstWords = 5 * time.Second
 )
@@ -47,7 +48,8 @@ type muxConn struct {
 	net.Conn
 	m      *mux
 	kind   byte
-	second []byte // read already
+	second []byte       // read already
+	heard  atomic.Int64 // when something was read last, Unix nanoseconds
 }
 
 func newMux(stream raft.StreamLayer, serve func(net.Conn), log func(string, ...any)) *mux {
@@ -124,6 +126,7 @@ func (m *mux) sort(s *muxConn) error {
 		}
 	}
 	_ = s.Conn.SetReadDeadline(time.Time{})
+	s.heard.Store(time.Now().UnixNano())
 	s.kind, s.second = b[0], b[1:]
 	if err := m.admit(s); err != nil {
 		return err
@@ -155,8 +158,16 @@ func (m *mux) admit(s *muxConn) error {
 		return net.ErrClosed
 	case !ok:
 		return fmt.Errorf("it begins with byte %d", s.kind)
-	case len(open) >= limit:
-		return fmt.Errorf("%d connections of its kind are open", len(open))
+	}
+	if len(open) >= limit { // members speak ten times a second
+		quietest := s
+		for c := range open {
+			if c.heard.Load() < quietest.heard.Load() {
+				quietest = c
+			}
+		}
+		quietest.Conn.Close() // who reads from it lets go of it
+		delete(open, quietest)
 	}
 	open[s] = true
 	return nil
@@ -179,7 +190,11 @@ func (c *muxConn) Read(p []byte) (int, error) {
 		c.second = c.second[n:]
 		return n, nil
 	}
-	return c.Conn.Read(p)
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
 }
 
 // Close implements [net.Conn].

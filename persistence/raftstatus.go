@@ -69,6 +69,14 @@ func (r *Raft) CaughtUp() bool {
 	return true
 }
 
+// entry reads the log without ever blocking.
+func (r *Raft) entry(index uint64, e *raft.Log) error {
+	if r.log != nil {
+		return r.log.entry(index, e)
+	}
+	return r.logs.GetLog(index, e)
+}
+
 // lastChange returns the last entry up to index that the machine is given: raft keeps
 // others for itself. 0: what it was is in a snapshot, and applied.
 func (r *Raft) lastChange(index uint64) uint64 {
@@ -78,7 +86,7 @@ func (r *Raft) lastChange(index uint64) uint64 {
 	}
 	for ; index >= first; index-- {
 		var e raft.Log
-		if err := r.logs.GetLog(index, &e); err != nil {
+		if err := r.entry(index, &e); err != nil {
 			return 0
 		}
 		if e.Type == raft.LogCommand || e.Type == raft.LogConfiguration {

@@ -134,7 +134,7 @@ func (r *Raft) write() {
 
 func (r *Raft) gather(first raftJob) (group []raftJob, cost int64) {
 	group, cost = []raftJob{first}, first.cost
-	for size := len(first.encoded); size < groupCommand && cost < maxGroup; {
+	for size := len(first.encoded); size < groupCommand && cost < maxGroup && len(group) < queueLength; {
 		select {
 		case j, ok := <-r.jobs:
 			if !ok {
