@@ -1,0 +1,94 @@
+package actors
+
+import (
+	"testing"
+	"time"
+
+	"nactor/naming"
+)
+
+func aChange(n uint64) *change {
+	return &change{key: naming.Key{Name: "s"}, gone: naming.Revision{Counter: n}}
+}
+
+func TestFeedWaitsForReplicas(t *testing.T) {
+	now := time.Unix(0, 0)
+	f := newFeed(1)
+	f.now = func() time.Time { return now }
+	var answered []uint64
+	add := func() {
+		n := f.last() + 1
+		f.append(aChange(n), func() { answered = append(answered, n) })
+	}
+	expect := func(what string, want int) {
+		t.Helper()
+		if len(answered) != want {
+			t.Fatalf("%s: %d answered, want %d", what, len(answered), want)
+		}
+	}
+	f.append(aChange(0), func() { answered = append(answered, 0) })
+	expect("nobody reads", 1)
+	f.open()
+	add()
+	expect("the reader is not in sync", 2)
+	if f.unreplicated() != 2 {
+		t.Errorf("%d counted as alone, want 2", f.unreplicated())
+	}
+	f.join("a", f.last())
+	f.open()
+	f.join("b", f.last())
+	add()
+	add()
+	expect("nobody has acknowledged", 2)
+	f.ack("a", 2)
+	expect("one has the first", 3)
+	f.ack("b", 3)
+	expect("the other has both", 4)
+	add()
+	f.leave("a")
+	expect("one of two has gone", 4)
+	f.leave("b")
+	expect("both have gone", 5)
+	f.join("a", f.last())
+	add()
+	now = now.Add(ackPatience + time.Second)
+	f.sweep()
+	expect("patience is over", 6)
+}
+
+func TestFeedForgets(t *testing.T) {
+	f := newFeed(0)
+	f.open()
+	for range feedLength + 10 {
+		f.append(aChange(f.last()+1), nil)
+	}
+	if _, ok := f.read(10, 1); ok {
+		t.Error("what was overwritten can be read")
+	}
+	got, ok := f.read(11, 3)
+	if !ok || len(got) != 3 || got[0].gone.Counter != 11 {
+		t.Errorf("%v, %v", got, ok)
+	}
+	if got, ok := f.read(f.last()+1, 3); !ok || len(got) != 0 {
+		t.Errorf("after the end: %v, %v", got, ok)
+	}
+}
+
+func TestGravesKeepTheLatest(t *testing.T) {
+	var g graves
+	key := naming.Key{Name: "s"}
+	g.add(key, naming.Revision{Counter: 1})
+	g.add(key, naming.Revision{Counter: 2})
+	if rev, ok := g.find(key); !ok || rev.Counter != 2 {
+		t.Errorf("%v, %v", rev, ok)
+	}
+	for i := range maxGraves {
+		g.add(naming.Key{Namespace: "n", Name: string(rune('a' + i%26)), Group: time.Duration(i).String()}, naming.Revision{})
+	}
+	if _, ok := g.find(key); ok {
+		t.Error("the oldest is still there")
+	}
+	if len(g.by) > maxGraves || len(g.order) > maxGraves {
+		t.Errorf("%d graves", len(g.by))
+	}
+}
