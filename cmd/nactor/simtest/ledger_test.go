@@ -122,6 +122,16 @@ func (s store) saved(key naming.Key) (naming.Saved, bool) {
 	return sv, sv.Meta != nil || len(sv.Instances) > 0 || len(sv.Overlays) > 0
 }
 
+// written lists the persistent instances of a service on the node's disk.
+func (s store) written(key naming.Key) []string {
+	sv, _ := s.saved(key)
+	var out []string
+	for _, in := range sv.Instances {
+		out = append(out, in.IP)
+	}
+	return out
+}
+
 // all returns everything that the node's disk holds.
 func (s store) all() iter.Seq2[naming.Saved, error] {
 	s.mu.Lock()

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 var (
 	seeds    = flag.Int("sim.seeds", 2, "how many random runs")
 	firstOne = flag.Uint64("sim.seed", 1, "seed of the first random run")
+	simFault = flag.String("sim.faults", "", "only faults whose name contains this")
 	simTime  = flag.Duration("sim.time", 10*time.Minute, "virtual time of one random run")
 )
 
@@ -64,10 +67,11 @@ func (w *world) sim(d time.Duration) {
 	w.wg.Go(func() { check.run(stop) })
 	defer close(stop)
 
+	some := slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return !strings.Contains(f.name, *simFault) })
 	end := time.Now().Add(d)
 	for n := 0; time.Now().Before(end) && check.failures < maxFailures; n++ {
 		time.Sleep(w.span(5*time.Second, 45*time.Second))
-		f := faults[w.rand.IntN(len(faults))]
+		f := some[w.rand.IntN(len(some))]
 		w.trace("fault %d: %s", n, f.name)
 		w.trace("fault %d, %s: %s", n, f.name, f.run(w))
 	}
