@@ -285,6 +285,14 @@ func (l *link) end() {
 	l.mesh.feed.close()
 }
 
+// unanswered reports whether the peer has taken everything and has not told what it holds:
+// it did not know this node yet when it was asked.
+func (l *link) unanswered() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.synced && len(l.queue) == 0 && len(l.flight) == 0
+}
+
 // idle reports whether everything queued has arrived.
 func (l *link) idle() bool {
 	l.mu.Lock()

@@ -157,6 +157,17 @@ func (m *mesh) listen() {
 	}
 }
 
+// remind asks those again who have not told what they hold.
+func (m *mesh) remind() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, run := range m.links {
+		if run.unanswered() {
+			run.send(later(m.digest))
+		}
+	}
+}
+
 // idle reports whether everything has arrived everywhere.
 func (m *mesh) idle() bool {
 	m.mu.Lock()

@@ -38,6 +38,7 @@ func (s *Services) Run(ctx context.Context) {
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
 	compared := time.Now()
+	reminded := compared
 	var ring uint64
 	var changed time.Time // when the ring did; zero: notes have been compared since
 	for {
@@ -49,8 +50,16 @@ func (s *Services) Run(ctx context.Context) {
 			if r := s.keeper.table.Load().Ring; r != ring {
 				ring, changed = r, now
 			}
-			if now.Sub(compared) > compareEvery || !changed.IsZero() && now.Sub(changed) > compareSoon {
-				compared, changed = now, time.Time{}
+			if now.Sub(reminded) > compareSoon {
+				reminded = now
+				s.mesh.remind()
+			}
+			soon := !changed.IsZero() && now.Sub(changed) > compareSoon
+			if soon {
+				changed = time.Time{}
+			}
+			if soon || now.Sub(compared) > compareEvery {
+				compared = now
 				s.mesh.compareNotes()
 			}
 		case <-ctx.Done():
