@@ -23,7 +23,7 @@ const (
 )
 
 // children are what this binary does as another process, by name.
-var children = map[string]func(dir string){"hold": holdStore, "bbolt": holdFile, "write": writeForEver}
+var children = map[string]func(dir string){"hold": holdStore, "bbolt": holdFile, "write": writeForEver, "cluster": writeAsCluster}
 
 // child starts one and returns its output, line by line.
 func child(t *testing.T, name, dir string) (*exec.Cmd, *bufio.Scanner) {
