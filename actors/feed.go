@@ -16,6 +16,9 @@ type feed struct {
 	mu      sync.Mutex
 	entries []*change // a ring; the entry of number n is at n % feedLength
 	head    uint64    // number of the last entry; 0: none
+	first   uint64    // number of the oldest that is kept
+	seen    uint64    // number of the newest that was read
+	bytes   int       // of the entries that were encoded before anybody read them
 	readers int
 	acked   map[string]uint64 // by the peers whose acknowledgements count
 	minAcks int
@@ -26,8 +29,14 @@ type feed struct {
 	now      func() time.Time
 }
 
-// feedLength is how many changes a peer may be behind.
-const feedLength = 1 << 15
+// feedLength is how many changes a peer may be behind, and feedBytes how much. Changes that
+// nobody has read are encoded once there are feedLazy of them: until then they hold the
+// views.
+const (
+	feedLength = 1 << 15
+	feedBytes  = 64 << 20
+	feedLazy   = 256
+)
 
 // ackPatience is how long a caller waits for a replica that is believed to be there.
 const ackPatience = 3 * time.Second
@@ -40,6 +49,7 @@ type change struct {
 
 	once  sync.Once
 	bytes []byte
+	size  int // as far as it counts in feed.bytes
 }
 
 type feedWaiter struct {
@@ -85,7 +95,16 @@ func (f *feed) append(c *change, done func()) {
 		return
 	}
 	f.head++
+	if old := f.entries[f.head%feedLength]; old != nil {
+		f.bytes -= old.size
+		f.first = max(f.first, f.head-feedLength+1)
+	}
 	f.entries[f.head%feedLength] = c
+	if f.head-f.seen > feedLazy {
+		c.size = len(c.encoded())
+		f.bytes += c.size
+		f.shorten()
+	}
 	if done != nil && f.need() < f.minAcks {
 		f.alone++
 	}
@@ -100,6 +119,16 @@ func (f *feed) append(c *change, done func()) {
 	}
 }
 
+// shorten lets go of the oldest changes when they take too much memory. The lock is held.
+func (f *feed) shorten() {
+	for ; f.bytes > feedBytes && f.first < f.head; f.first++ {
+		if old := f.entries[f.first%feedLength]; old != nil {
+			f.bytes -= old.size
+			f.entries[f.first%feedLength] = nil
+		}
+	}
+}
+
 // need returns how many acknowledgements a change needs.
 func (f *feed) need() int { return min(f.minAcks, len(f.acked)) }
 
@@ -107,13 +136,14 @@ func (f *feed) need() int { return min(f.minAcks, len(f.acked)) }
 func (f *feed) read(number uint64, limit int) ([]*change, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.head >= feedLength && number <= f.head-feedLength {
+	if number < f.first {
 		return nil, false
 	}
 	var out []*change
 	for ; number <= f.head && len(out) < limit; number++ {
 		out = append(out, f.entries[number%feedLength])
 	}
+	f.seen = max(f.seen, number-1)
 	return out, true
 }
 

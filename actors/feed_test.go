@@ -74,6 +74,28 @@ func TestFeedForgets(t *testing.T) {
 	}
 }
 
+// What nobody reads takes a bounded amount of memory.
+func TestFeedIsBounded(t *testing.T) {
+	f := newFeed(0)
+	f.open()
+	v := &naming.View{Key: naming.Key{Name: "s"}}
+	for i := range 2000 {
+		v.Instances = append(v.Instances, &naming.Instance{IP: "10.0.0.1", Port: i, Cluster: "DEFAULT"})
+	}
+	for i := range 3000 {
+		f.append(&change{key: v.Key, next: v, gone: naming.Revision{Counter: uint64(i)}}, nil)
+	}
+	if f.bytes > feedBytes {
+		t.Errorf("%d bytes are kept", f.bytes)
+	}
+	if _, ok := f.read(1, 1); ok {
+		t.Error("the oldest is still there")
+	}
+	if got, ok := f.read(f.last(), 1); !ok || len(got) != 1 || got[0] == nil {
+		t.Error("the newest is not there")
+	}
+}
+
 func TestGravesKeepTheLatest(t *testing.T) {
 	var g graves
 	key := naming.Key{Name: "s"}

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"nactor/naming"
+	"nactor/naming/v2"
 )
 
 // inherit brings what another node knew of a service into the grain, which is brought to
@@ -31,12 +32,34 @@ func (s *Services) Reconcile(keys []naming.Key) {
 	if s.keeper == nil {
 		return
 	}
-	t := s.keeper.table.Load()
-	for _, key := range keys {
-		if g := t.gates[key.Partition()]; g != nil && g.open.Load() {
-			s.keeper.later(func() { s.post(key, &reconcile{}) })
+	s.keeper.later(func() {
+		for _, key := range keys {
+			if g := s.keeper.table.Load().gates[key.Partition()]; g != nil && g.open.Load() {
+				s.post(key, &reconcile{})
+			} else {
+				s.reload(key)
+			}
 		}
+	})
+}
+
+// reload shows again what was loaded from the store, while no owner has shown the service.
+// Once this node serves, owners do so.
+func (s *Services) reload(key naming.Key) {
+	rev := naming.Revision{Activation: loaded}
+	v := s.Views.View(key)
+	switch {
+	case v != nil && v.Revision.Activation != loaded, v == nil && s.serving.Load():
+		return
+	case v != nil:
+		rev.Counter = v.Revision.Counter + 1
 	}
+	saved, ok := s.Saved(key)
+	if !ok {
+		s.Views.Drop(key, rev)
+		return
+	}
+	s.Views.Put(v2.FromSaved(saved, s.Clock.Now()).View(rev))
 }
 
 // dismiss has a grain hand its service over. done gets what it leaves, nil for nothing.

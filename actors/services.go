@@ -84,6 +84,7 @@ type Services struct {
 	gateway  *gateway
 	asker    *asker
 	graves   graves
+	serving  atomic.Bool // this node has been in service
 	restarts atomic.Uint64
 }
 

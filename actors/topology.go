@@ -98,6 +98,9 @@ func (s *Services) AwaitOpen(ctx context.Context) error {
 			}
 			mine = mine || g != nil
 		}
+		if mine {
+			s.serving.Store(true)
+		}
 		return mine
 	})
 }
