@@ -58,6 +58,9 @@ func (s store) Commit(batch []naming.Record, done func(error)) {
 		}
 		s.mu.Lock()
 		s.batches = append(s.batches, entry{s.n.name, slices.Clone(batch)})
+		for _, r := range batch {
+			s.w.trace("%s writes down %s %s, gone: %v", s.n.name, r.Key.Name, r.Addr.IP, r.Delete)
+		}
 		s.mu.Unlock()
 		s.read()
 		done(nil)

@@ -83,6 +83,7 @@ func (o *operator) check() {
 				for _, n := range o.w.serving() {
 					o.w.trace("  %s; written down: %v", n.describe(at.key), n.store.written(at.key))
 				}
+				o.w.t.Logf("what happened to it:\n%s", o.w.linesWith(at.key.Name+" "+at.ip))
 				o.w.t.Errorf("I4: %s shows persistent instance %s of %s: %v; acknowledged was %v", n.name, at.ip, at.key.Name, shown, there)
 			}
 		}

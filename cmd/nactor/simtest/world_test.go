@@ -170,6 +170,19 @@ func (w *world) trace(format string, args ...any) {
 	w.lines = append(w.lines, line)
 }
 
+// linesWith returns the last lines of the trace that contain text.
+func (w *world) linesWith(text string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []string
+	for _, line := range w.lines {
+		if strings.Contains(line, text) {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out[max(0, len(out)-20):], "\n")
+}
+
 // How much of the trace is shown before and after the first violation.
 const (
 	eventsBefore = 80
