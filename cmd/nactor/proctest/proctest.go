@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -63,12 +64,24 @@ type Server struct {
 	Home string
 
 	t    testing.TB
-	port int
-	args []string
+	spec Spec
 	cmd  *exec.Cmd
 	out  *lockedBuffer
 	done chan struct{}
 	err  error
+}
+
+// Spec says how to run a server.
+type Spec struct {
+	Mode string   // standalone or cluster
+	Addr string   // host:port of the HTTP front
+	Home string   // its conf, data and logs
+	Args []string // more arguments of nactor server
+	// Prefix is a command that ends by becoming the one that follows it, such as
+	// ip netns exec: the process that it starts is the server.
+	Prefix []string
+	// HTTP reaches Addr; nil: http.DefaultClient does.
+	HTTP *http.Client
 }
 
 // Start starts a standalone server in home and waits until it is ready. The server ends
@@ -85,30 +98,35 @@ func Start(t testing.TB, home string, args ...string) *Server {
 // Launch is Start without waiting.
 func Launch(t testing.TB, home string, args ...string) *Server {
 	t.Helper()
-	return launch(t, home, FreePort(t), args)
+	return Spec{Mode: "standalone", Addr: fmt.Sprintf("127.0.0.1:%d", FreePort(t)), Home: home, Args: args}.Launch(t)
 }
 
 // Restart starts another process with the same home, port and arguments and waits until
 // it is ready. The one before must have ended.
 func (s *Server) Restart() *Server {
 	s.t.Helper()
-	again := launch(s.t, s.Home, s.port, s.args)
+	again := s.spec.Launch(s.t)
 	if err := again.Ready(20 * time.Second); err != nil {
 		s.t.Fatal(err)
 	}
 	return again
 }
 
-func launch(t testing.TB, home string, port int, args []string) *Server {
+// Launch starts a server and does not wait for it. It ends with the test, or with the
+// test process, however that ends.
+func (spec Spec) Launch(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{
-		Addr: fmt.Sprintf("127.0.0.1:%d", port), Home: home,
-		t: t, port: port, args: args, out: &lockedBuffer{}, done: make(chan struct{}),
+	host, port, err := net.SplitHostPort(spec.Addr)
+	if err != nil {
+		t.Fatal(err)
 	}
-	s.cmd = exec.Command(Binary(t), append([]string{"server", "-m", "standalone", "--home", home,
-		"--set", "server.address=127.0.0.1", "--set", fmt.Sprintf("server.port=%d", port)}, args...)...)
+	s := &Server{Addr: spec.Addr, Home: spec.Home, t: t, spec: spec, out: &lockedBuffer{}, done: make(chan struct{})}
+	line := append(slices.Clone(spec.Prefix), Binary(t), "server", "-m", spec.Mode, "--home", spec.Home,
+		"--set", "server.address="+host, "--set", "server.port="+port)
+	line = append(line, spec.Args...)
+	s.cmd = exec.Command(line[0], line[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
-	if err := s.cmd.Start(); err != nil {
+	if err := startChild(s.cmd); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
@@ -130,12 +148,16 @@ func (s *Server) Ready(within time.Duration) error {
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
+	client := s.spec.HTTP
+	if client == nil {
+		client = http.DefaultClient
+	}
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Addr+"/nacos/v1/console/health/readiness", nil)
 		if err != nil {
 			return err
 		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
+		if resp, err := client.Do(req); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return nil
@@ -157,11 +179,30 @@ func (s *Server) Kill() {
 	<-s.done
 }
 
+// Pause keeps the process from running until Resume; it does not notice.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused process run on.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Fatalf("%v for the server on %s: %v", sig, s.Addr, err)
+	}
+}
+
+// Ended is closed when the process has ended.
+func (s *Server) Ended() <-chan struct{} { return s.done }
+
+// Terminate asks the process to end and does not wait.
+func (s *Server) Terminate() { s.cmd.Process.Signal(syscall.SIGTERM) }
+
 // Stop asks the process to end and returns its exit code; it fails the test when that
 // takes longer than within.
 func (s *Server) Stop(within time.Duration) int {
 	s.t.Helper()
-	s.cmd.Process.Signal(syscall.SIGTERM)
+	s.Terminate()
 	return s.Wait(within)
 }
 

@@ -1,0 +1,198 @@
+package faulttest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The kinds of broken promises. The numbers are the invariants of the documentation.
+const (
+	lost       = "I1 lost"      // an acknowledged registration is not listed
+	lostSaved  = "I4 lost"      // the same of a persistent one
+	unhealthy  = "I5 unhealthy" // an instance that beats is shown as unhealthy
+	ghost      = "I6 ghost"     // a deregistered instance is listed
+	undead     = "I6 undead"    // an instance without beats is listed
+	unknown    = "I6 unknown"   // nobody has registered what is listed
+	emptyList  = "empty list"   // of a service that has instances
+	failedRead = "failed read"  // of a node that is up
+)
+
+// verdict is what a check has found.
+type verdict struct {
+	reads  int // lists that were compared
+	judged int // instances in them that something was demanded of
+	broken map[string]int
+	worst  map[string]instant // how long after the first to the last of a kind
+	first  map[string]instant
+	// samples tell of some of each kind.
+	samples []string
+	told    map[string]bool
+}
+
+// maxSamples is how many are told of each kind.
+const maxSamples = 4
+
+func (v *verdict) fail(kind string, key any, at instant, format string, args ...any) {
+	v.broken[kind]++
+	if _, ok := v.first[kind]; !ok {
+		v.first[kind] = at
+	}
+	v.worst[kind] = max(v.worst[kind], at-v.first[kind])
+	id := fmt.Sprint(kind, key)
+	if v.told[id] {
+		return
+	}
+	v.told[id] = true
+	if n := 0; v.broken[kind] < 100000 {
+		for _, s := range v.samples {
+			if strings.HasPrefix(s, kind) {
+				n++
+			}
+		}
+		if n < maxSamples {
+			v.samples = append(v.samples, kind+": "+fmt.Sprintf(format, args...))
+		}
+	}
+}
+
+// total counts broken promises.
+func (v *verdict) total() int {
+	n := 0
+	for _, count := range v.broken {
+		n += count
+	}
+	return n
+}
+
+func (v *verdict) String() string {
+	if v.total() == 0 {
+		return fmt.Sprintf("0 of %d lists wrong", v.reads)
+	}
+	var parts []string
+	for kind, n := range v.broken {
+		parts = append(parts, fmt.Sprintf("%s %d", kind, n))
+	}
+	slices.Sort(parts)
+	return fmt.Sprintf("%s of %d lists", strings.Join(parts, ", "), v.reads)
+}
+
+// check compares what readers saw with what clients were told.
+func (h *history) check() *verdict {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	v := &verdict{broken: map[string]int{}, worst: map[string]instant{}, first: map[string]instant{}, told: map[string]bool{}}
+	slices.SortStableFunc(h.reads, func(a, b read) int { return int(a.call - b.call) })
+	byService := map[int][]*instance{}
+	for _, in := range h.instances {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		byService[in.service] = append(byService[in.service], in)
+	}
+	made := map[[2]int][]demand{} // by node and instance
+	for _, r := range h.reads {
+		if r.err != "" {
+			if !h.excused(r) {
+				v.fail(failedRead, r.node, r.call, "node %d at %v: %s", r.node, r.call, r.err)
+			}
+			continue
+		}
+		v.reads++
+		h.judge(v, r, byService[r.service], made)
+	}
+	return v
+}
+
+// excused reports whether a node need not have answered.
+func (h *history) excused(r read) bool {
+	return slices.ContainsFunc(h.absences, func(a absence) bool {
+		return a.node == r.node && a.from <= r.ret && a.to >= r.call
+	})
+}
+
+// judge holds one list against the demands.
+func (h *history) judge(v *verdict, r read, instances []*instance, made map[[2]int][]demand) {
+	seen := make(map[int]bool, len(r.shown))
+	for _, s := range r.shown {
+		seen[s.id] = s.healthy
+		if s.id < 0 || s.id >= len(h.instances) || h.instances[s.id].service != r.service {
+			v.fail(unknown, r.service, r.call, "node %d at %v lists instance %d in service %d", r.node, r.call, s.id, r.service)
+		}
+	}
+	alive := 0
+	for _, in := range instances {
+		key := [2]int{r.node, in.id}
+		ds, ok := made[key]
+		if !ok {
+			ds = h.demands(in, r.node)
+			made[key] = ds
+		}
+		well, shown := seen[in.id]
+		judged := false
+		for _, d := range ds {
+			if r.call < d.from || r.ret > d.to {
+				continue
+			}
+			judged = true
+			if d.what == present {
+				alive++
+			}
+			if kind := d.breach(in, shown, well); kind != "" {
+				v.fail(kind, in.id, r.call, "node %d at %v (answered after %v): %s", r.node, r.call, short(r.ret-r.call), in.describe(d, r))
+				break
+			}
+		}
+		if judged {
+			v.judged++
+		}
+	}
+	if alive > 0 && len(r.shown) == 0 {
+		v.fail(emptyList, r.service, r.call, "node %d at %v: service %d has instances", r.node, r.call, r.service)
+	}
+}
+
+// breach tells which promise is broken, if any.
+func (d demand) breach(in *instance, shown, well bool) string {
+	switch {
+	case d.what == present && !shown && in.persistent:
+		return lostSaved
+	case d.what == present && !shown:
+		return lost
+	case d.what == healthy && shown && !well:
+		return unhealthy
+	case d.what == absent && shown:
+		return ghost
+	case d.what == expired && shown:
+		return undead
+	}
+	return ""
+}
+
+// describe tells an instance's story up to a read.
+func (in *instance) describe(d demand, r read) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "instance %d of service %d; write at %v asks for it from %v on;", in.id, in.service, d.since, d.from)
+	var past []write
+	for _, w := range in.writes {
+		if w.call <= r.ret {
+			past = append(past, w)
+		}
+	}
+	for _, w := range past[max(0, len(past)-6):] {
+		fmt.Fprintf(&b, " %v@%d %v..%v %v;", w.op, w.node, w.call.Round(1e6), w.ret.Round(1e6), w.outcome)
+	}
+	return b.String()
+}
+
+// report notes the verdict in the table.
+func (v *verdict) report(t testing.TB, fault string) {
+	t.Helper()
+	for _, s := range v.samples {
+		t.Error(s)
+	}
+	results.expect(t, v.total() == 0, fault, "lists that break a promise", v.String(), "0")
+	if v.judged == 0 {
+		t.Error("nothing was judged")
+	}
+}

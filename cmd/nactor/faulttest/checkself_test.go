@@ -1,0 +1,146 @@
+package faulttest
+
+import (
+	"testing"
+	"time"
+)
+
+// tale makes a doctored history: instance 0 of service 0, three nodes.
+type tale struct {
+	*history
+	in *instance
+}
+
+func newTale(persistent bool) tale {
+	h := newHistory()
+	return tale{h, h.newInstance(0, persistent)}
+}
+
+func at(seconds float64) instant { return instant(seconds * float64(time.Second)) }
+
+func (tl tale) write(op operation, node int, call float64, o outcome) tale {
+	tl.in.wrote(write{op, node, at(call), at(call + 0.01), o})
+	return tl
+}
+
+// life registers at 0 and beats every 5 s until an instant, at nodes in turn.
+func (tl tale) life(until float64) tale {
+	tl.write(register, 0, 0, acked)
+	for i := 1; float64(5*i) <= until; i++ {
+		tl.write(beat, i%3, float64(5*i), acked)
+	}
+	return tl
+}
+
+func (tl tale) list(node int, call float64, hosts ...shown) tale {
+	tl.saw(read{node: node, call: at(call), ret: at(call + 0.01), shown: hosts})
+	return tl
+}
+
+func (tl tale) error(node int, call float64) tale {
+	tl.saw(read{node: node, call: at(call), ret: at(call + 0.01), err: "refused"})
+	return tl
+}
+
+func (tl tale) cut(from, to float64, side map[int]int) tale {
+	tl.troubles = append(tl.troubles, trouble{from: at(from), to: at(to), side: side, settle: 10 * time.Second})
+	return tl
+}
+
+func (tl tale) wipe(when float64) tale {
+	tl.wipes = append(tl.wipes, at(when))
+	return tl
+}
+
+func (tl tale) away(node int, from, to float64, sudden bool) tale {
+	tl.absences = append(tl.absences, absence{node, at(from), at(to), sudden})
+	return tl
+}
+
+// The checker finds what is wrong, and nothing else.
+func TestChecker(t *testing.T) {
+	well, ill := shown{0, true}, shown{0, false}
+	other := shown{1, true}
+	fresh := func() tale { return newTale(false) }
+	// withOther has a second instance that keeps the service from being empty.
+	withOther := func() tale {
+		tl := fresh()
+		in := tl.newInstance(0, false)
+		in.wrote(write{register, 0, 0, at(0.01), acked})
+		return tl
+	}
+	for name, c := range map[string]struct {
+		history tale
+		want    []string
+	}{
+		"all is well":                       {fresh().life(20).list(0, 2, well).list(1, 3, well).list(2, 25, well), nil},
+		"not listed by another node":        {withOther().life(20).list(1, 1.1, other), []string{lost}},
+		"not listed yet":                    {withOther().life(20).list(1, 0.9, other), nil},
+		"not listed by the one that it had": {withOther().life(20).list(0, 0.1, other), []string{lost}},
+		"empty":                             {fresh().life(20).list(1, 2), []string{lost, emptyList}},
+		"empty before anything":             {fresh().write(register, 0, 5, acked).list(1, 2), nil},
+		"not acknowledged":                  {fresh().write(register, 0, 0, maybe).list(1, 2), nil},
+		"listed though not acknowledged":    {fresh().write(register, 0, 0, maybe).list(1, 2, well), nil},
+		"never registered":                  {fresh().life(20).list(1, 2, well, shown{7, true}), []string{unknown}},
+		"in another service":                {fresh().life(20).list(1, 2, well, shown{-1, true}), []string{unknown}},
+		"unhealthy while it beats":          {fresh().life(20).list(1, 22, ill), []string{unhealthy}},
+		"unhealthy after its beats stopped": {fresh().life(0).list(1, 15.5, ill), nil},
+		"unhealthy a little early":          {fresh().life(0).list(1, 13, ill), []string{unhealthy}},
+		"healthy again after a beat":        {fresh().life(0).write(beat, 0, 20, acked).list(1, 20.5, ill).list(1, 22, well), nil},
+		"still unhealthy after a beat":      {fresh().life(0).write(beat, 0, 20, acked).list(1, 22, ill), []string{unhealthy}},
+		"a beat that was not answered":      {fresh().life(0).write(beat, 0, 10, maybe).list(1, 16, ill), nil},
+		"gone early":                        {fresh().life(0).list(1, 28), []string{lost, emptyList}},
+		"gone in time":                      {fresh().life(0).list(1, 31), nil},
+		"undead":                            {fresh().life(0).list(1, 36, ill), []string{undead}},
+		"undead after an owner's death":     {fresh().life(0).away(2, 20, 50, true).list(1, 50, ill), []string{undead}},
+		"takes longer after a death":        {fresh().life(0).away(2, 20, 50, true).list(1, 40, ill), nil},
+		"deregistered":                      {fresh().life(5).write(deregister, 0, 8, acked).list(1, 8.5, well).list(1, 9.5), nil},
+		"ghost":                             {fresh().life(5).write(deregister, 0, 8, acked).list(1, 9.5, well), []string{ghost}},
+		"ghost much later":                  {fresh().life(5).write(deregister, 0, 8, acked).list(1, 9.5).list(1, 60, well), []string{ghost}},
+		"came back":                         {fresh().life(5).write(deregister, 0, 8, acked).write(register, 1, 9, acked).list(2, 10.5, well), nil},
+		"did not come back":                 {withOther().life(5).write(deregister, 0, 8, acked).write(register, 1, 9, acked).list(2, 10.5, other), []string{lost}},
+		"gone when asked to":                {fresh().life(5).write(deregister, 0, 8, maybe).list(1, 9), nil},
+		"there though asked to go":          {fresh().life(5).write(deregister, 0, 8, maybe).list(1, 9, well), nil},
+		"asked to go in vain":               {fresh().life(5).write(deregister, 0, 8, maybe).list(1, 60, ill), []string{undead}},
+		"a late registration":               {fresh().write(register, 0, 0, maybe).write(deregister, 0, 1, acked).list(1, 4, well), nil},
+		"a registration that is too late":   {fresh().write(register, 0, 0, maybe).write(deregister, 0, 1, acked).list(1, 60, well), []string{ghost}},
+		"read failed":                       {fresh().life(5).error(1, 2), []string{failedRead}},
+		"read failed while it was down":     {fresh().life(20).away(1, 1, 10, true).error(1, 2).error(1, 0.995).list(1, 11, well), nil},
+		"read failed before it was down":    {fresh().life(20).away(1, 10, 20, true).error(1, 2), []string{failedRead}},
+		"wrong while it is going down":      {withOther().life(20).away(1, 1, 10, false).list(1, 2, other), []string{lost}},
+		"other side of a cut":               {withOther().write(register, 0, 5, acked).cut(2, 12, map[int]int{2: 1}).list(2, 11, other), nil},
+		"other side, healed":                {withOther().write(register, 0, 5, acked).cut(2, 12, map[int]int{2: 1}).list(2, 23, other), []string{lost}},
+		"cut soon after":                    {withOther().write(register, 0, 5, acked).cut(5.5, 12, map[int]int{2: 1}).list(2, 8, other), nil},
+		"cut later":                         {withOther().write(register, 0, 5, acked).cut(7, 12, map[int]int{2: 1}).list(2, 8, other), []string{lost}},
+		"this side of a cut":                {withOther().write(register, 0, 5, acked).cut(2, 12, map[int]int{2: 1}).list(1, 8, other), []string{lost}},
+		"beats on the other side":           {fresh().write(register, 2, 0, acked).write(beat, 0, 10, acked).cut(2, 30, map[int]int{2: 1}).list(2, 17, ill), nil},
+		"beats on this side":                {fresh().write(register, 2, 0, acked).write(beat, 2, 10, acked).cut(2, 30, map[int]int{2: 1}).list(2, 17, ill), []string{unhealthy}},
+		"ghost on the other side":           {fresh().life(5).write(deregister, 0, 8, acked).cut(7, 20, map[int]int{2: 1}).list(2, 25, ill), nil},
+		"ghost after the heal":              {fresh().life(5).write(deregister, 0, 8, acked).cut(7, 20, map[int]int{2: 1}).list(2, 31, ill), []string{ghost}},
+		"all died":                          {withOther().life(5).wipe(8).list(1, 9), nil},
+		"all died before":                   {withOther().life(5).wipe(8).write(beat, 0, 10, acked).list(1, 12, other), []string{lost}},
+		"persistent, all died":              {newTale(true).write(register, 0, 0, acked).wipe(8).list(1, 9), []string{lostSaved, emptyList}},
+		"persistent stays":                  {newTale(true).write(register, 0, 0, acked).list(1, 300, ill), nil},
+		"persistent lost":                   {newTale(true).write(register, 0, 0, acked).list(1, 300), []string{lostSaved, emptyList}},
+		"persistent ghost":                  {newTale(true).write(register, 0, 0, acked).write(deregister, 1, 9, acked).list(1, 300, ill), []string{ghost}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := c.history.check()
+			want := map[string]bool{}
+			for _, kind := range c.want {
+				want[kind] = true
+				if v.broken[kind] == 0 {
+					t.Errorf("not found: %s", kind)
+				}
+			}
+			for kind := range v.broken {
+				if !want[kind] {
+					t.Errorf("found: %s", kind)
+				}
+			}
+			if t.Failed() {
+				t.Log(v.samples)
+			}
+		})
+	}
+}

@@ -1,0 +1,158 @@
+package faulttest
+
+import (
+	"time"
+
+	"nactor/naming"
+)
+
+// What is promised.
+const (
+	// listedAfter is how long after an acknowledgement every node has to list what it was about.
+	listedAfter = time.Second
+	// margin is what is left to the nodes before a time-out runs out.
+	margin      = time.Second
+	expirySlack = 5 * time.Second
+	// lingering is how long a request that its client gave up may be under way.
+	lingering = naming.MaxRequestTime + time.Second
+	// grace is what a new owner adds to the time-outs of the instances that it takes over from a
+	// dead one: the time to notice the death, and a beat.
+	grace = 10 * time.Second
+)
+
+// demand is what one node must show of one instance in a read that begins and ends in it.
+type demand struct {
+	from, to instant
+	what     need
+	since    instant // of the write that it follows from
+}
+
+type need int
+
+const (
+	present need = iota // listed
+	healthy             // listed as healthy, if at all
+	absent              // not listed: it was deregistered
+	expired             // not listed: it has not beaten
+)
+
+// heard returns when a node has to know of a write that was acknowledged.
+func (h *history) heard(w write, node int) instant {
+	at := w.ret + listedAfter
+	if w.node == node && w.op == register {
+		at = w.ret // who took it shows it at once
+	}
+	if w.node == node {
+		return at
+	}
+	begin := w.call
+	for i := range h.troubles {
+		// In the order in which they began; a later one may come before the last has settled.
+		if tr := &h.troubles[i]; tr.parts(w.node, node) && tr.from <= at && tr.to >= begin {
+			at = max(at, tr.to+tr.settle)
+		}
+	}
+	return at
+}
+
+// demands returns what a node must show of an instance, and when.
+func (h *history) demands(in *instance, node int) []demand {
+	var out []demand
+	for i, w := range in.writes {
+		if w.outcome == maybe || w.outcome == stranger {
+			continue
+		}
+		next := forever // when its client asked for something that may end this state
+		for _, later := range in.writes[i+1:] {
+			if (w.op == deregister) != (later.op == deregister) {
+				next = later.call
+				break
+			}
+		}
+		from := h.heard(w, node)
+		if w.op == deregister {
+			if from, ok := h.gone(in, i, from); ok && from < next {
+				out = append(out, demand{from, next, absent, w.call})
+			}
+			continue
+		}
+		if in.persistent {
+			out = append(out, demand{from, next, present, w.call})
+			continue
+		}
+		for _, wipe := range h.wipes {
+			if wipe >= w.call {
+				next = min(next, wipe)
+			}
+		}
+		out = append(out,
+			demand{from, min(next, w.call+naming.DefaultDeleteTimeout-margin), present, w.call},
+			demand{from, min(next, w.call+naming.DefaultBeatTimeout-margin), healthy, w.call})
+	}
+	if d, ok := h.silent(in); ok {
+		out = append(out, d)
+	}
+	return out
+}
+
+// gone returns when what was deregistered by the i-th write must have gone, known to the
+// node at from. A request from before that its client gave up may have been carried out
+// after it; then the instance is one that expires.
+func (h *history) gone(in *instance, i int, from instant) (instant, bool) {
+	d := in.writes[i]
+	for _, w := range in.writes[:i] {
+		if w.outcome != maybe || w.op == deregister || w.ret+lingering < d.call {
+			continue
+		}
+		if in.persistent {
+			return 0, false
+		}
+		from = max(from, h.expiry(w.ret+lingering))
+	}
+	return from, true
+}
+
+// silent returns when an ephemeral instance must have gone because its client says no more,
+// or has never got an answer to its deregistration.
+func (h *history) silent(in *instance) (demand, bool) {
+	if in.persistent || len(in.writes) == 0 {
+		return demand{}, false
+	}
+	last := in.writes[len(in.writes)-1]
+	if last.op == deregister && last.outcome == acked {
+		return demand{}, false
+	}
+	var at, call instant
+	for _, w := range in.writes {
+		end := w.ret
+		if w.outcome == maybe {
+			end += lingering
+		}
+		if w.op != deregister {
+			at, call = max(at, end), w.call
+		}
+	}
+	return demand{h.expiry(at), forever, expired, call}, true
+}
+
+// expiry returns when an instance that was last heard of at an instant must have gone.
+func (h *history) expiry(at instant) instant {
+	end := at + naming.DefaultDeleteTimeout + expirySlack
+	for _, a := range h.absences {
+		if a.sudden && a.from >= at && a.from <= end {
+			end += grace
+		}
+	}
+	for i := range h.troubles {
+		tr := &h.troubles[i]
+		if tr.from > end || tr.to < at {
+			continue
+		}
+		end += grace // the side without the owner takes over
+		if tr.asleep {
+			end += tr.to - tr.from // who sleeps does not count the time
+		}
+		end = max(end, tr.to+tr.settle)
+	}
+	return end
+}

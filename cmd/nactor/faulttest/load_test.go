@@ -1,0 +1,300 @@
+package faulttest
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// plan says how much a load does.
+type plan struct {
+	services, instances int        // ephemeral
+	saved, savedIn      int        // persistent: services, instances
+	beat, life          [2]seconds // between two beats; from registration to the end
+	savedLife           [2]seconds
+	lists               int // a second, at each node
+}
+
+type seconds float64
+
+func (p plan) allServices() int { return p.services + p.saved }
+
+// usual is some hundred requests a second.
+var usual = plan{
+	services: 200, instances: 700, saved: 20, savedIn: 60,
+	beat: [2]seconds{1, 3}, life: [2]seconds{4, 60}, savedLife: [2]seconds{2, 10}, lists: 250,
+}
+
+func between(s [2]seconds) time.Duration {
+	return time.Duration((float64(s[0]) + rand.Float64()*float64(s[1]-s[0])) * float64(time.Second))
+}
+
+// load is clients at work. Each looks after one instance and speaks to whichever node it
+// picks, and to another one when that does not answer. Readers keep to one node each.
+type load struct {
+	plan
+	t       testing.TB
+	history *history
+	targets atomic.Pointer[[]*node]
+
+	first  sync.WaitGroup // the first registrations
+	calm   chan struct{}  // closed: what lives goes on to live
+	stop   chan struct{}
+	wg     sync.WaitGroup
+	rounds sync.Map // node id → *atomic.Int64, services listed
+
+	living sync.Map // *instance: registered, and looked after
+
+	helpless atomic.Bool  // no node can answer now
+	gaveUp   atomic.Int64 // requests that no node answered
+	turned   atomic.Int64 // requests that needed another node
+	answers  atomic.Int64
+}
+
+func startLoad(t testing.TB, h *history, p plan, nodes []*node) *load {
+	l := &load{plan: p, t: t, history: h, calm: make(chan struct{}), stop: make(chan struct{})}
+	l.targets.Store(&nodes)
+	t.Cleanup(l.halt)
+	for i := range p.instances {
+		l.first.Add(1)
+		l.wg.Go(func() { l.lives(i%p.services, false, l.first.Done) })
+	}
+	for i := range p.savedIn {
+		l.first.Add(1)
+		l.wg.Go(func() { l.lives(p.services+i%p.saved, true, l.first.Done) })
+	}
+	for _, n := range nodes {
+		l.watch(n)
+	}
+	return l
+}
+
+// halt ends the load at once.
+func (l *load) halt() {
+	select {
+	case <-l.stop:
+	default:
+		close(l.stop)
+	}
+	l.wg.Wait()
+}
+
+// settle lets no instance come or go from now on.
+func (l *load) settle() { close(l.calm) }
+
+// add makes clients use one more node, and reads from it.
+func (l *load) add(n *node) {
+	nodes := append(append([]*node(nil), *l.targets.Load()...), n)
+	l.targets.Store(&nodes)
+	l.watch(n)
+}
+
+// remove makes clients forget a node. Its readers stay.
+func (l *load) remove(n *node) {
+	var nodes []*node
+	for _, other := range *l.targets.Load() {
+		if other != n {
+			nodes = append(nodes, other)
+		}
+	}
+	l.targets.Store(&nodes)
+}
+
+// pause waits, and reports false when one of the channels was closed first.
+func pause(d time.Duration, ends ...chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	var other chan struct{}
+	if len(ends) > 1 {
+		other = ends[1]
+	}
+	select {
+	case <-timer.C:
+		return true
+	case <-ends[0]:
+	case <-other:
+	}
+	return false
+}
+
+func closed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// lives looks after one instance after the other. begun is called when the first is known.
+func (l *load) lives(service int, persistent bool, begun func()) {
+	begun = sync.OnceFunc(begun)
+	defer begun()
+	pause(between([2]seconds{0, 2}), l.stop) // not all at once
+	for {
+		in := l.history.newInstance(service, persistent)
+		for again := true; again; again = rand.IntN(2) == 0 {
+			for !l.ask(in, register) {
+				if !pause(time.Second, l.stop) {
+					return
+				}
+			}
+			begun()
+			l.keep(in)
+			if closed(l.calm) || closed(l.stop) {
+				return
+			}
+			if !persistent && rand.IntN(3) == 0 {
+				break // a crash: not a word
+			}
+			for !l.ask(in, deregister) {
+				if !pause(time.Second, l.stop) {
+					return
+				}
+			}
+			if !pause(between([2]seconds{0, 3}), l.stop, l.calm) {
+				return
+			}
+		}
+	}
+}
+
+// keep beats until the instance's time is over, for ever once the load is calm.
+func (l *load) keep(in *instance) {
+	life := l.life
+	if in.persistent {
+		life = l.savedLife
+	}
+	l.living.Store(in, true)
+	defer l.living.Delete(in)
+	end := time.Now().Add(between(life))
+	for time.Now().Before(end) || closed(l.calm) {
+		if in.persistent {
+			if !pause(time.Until(end), l.stop, l.calm) {
+				return
+			}
+			continue
+		}
+		if !pause(between(l.beat), l.stop) {
+			return
+		}
+		l.ask(in, beat)
+	}
+}
+
+// ask asks one node after the other. A beat of an instance that is not known registers it.
+func (l *load) ask(in *instance, op operation) bool {
+	nodes := *l.targets.Load()
+	for i, at := range rand.Perm(len(nodes)) {
+		if closed(l.stop) {
+			return false
+		}
+		switch out := l.attempt(in, op, nodes[at]); {
+		case out == acked:
+			l.answers.Add(1)
+			if i > 0 {
+				l.turned.Add(1)
+			}
+			return true
+		case out == stranger:
+			return l.ask(in, register)
+		}
+	}
+	if !closed(l.stop) && !l.helpless.Load() {
+		l.gaveUp.Add(1)
+	}
+	return false
+}
+
+// attempt asks one node and notes what came of it.
+func (l *load) attempt(in *instance, op operation, n *node) outcome {
+	w := write{op: op, node: n.id, call: l.history.now(), outcome: acked}
+	err := error(nil)
+	switch op {
+	case register:
+		err = n.api.register(in)
+	case deregister:
+		err = n.api.deregister(in)
+	case beat:
+		var known bool
+		if known, err = n.api.beat(in); err == nil && !known {
+			w.outcome = stranger
+		}
+	}
+	if err != nil {
+		w.outcome = maybe
+		if op != beat && unsent(err) {
+			return maybe
+		}
+	}
+	w.ret = l.history.now()
+	in.wrote(w)
+	return w.outcome
+}
+
+// unsent reports whether a request cannot have reached the server.
+func unsent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// readers is how many read from a node at once.
+const readers = 2
+
+// watch lists all services at one node, again and again.
+func (l *load) watch(n *node) {
+	done := new(atomic.Int64)
+	l.rounds.Store(n.id, done)
+	for i := range readers {
+		l.wg.Go(func() {
+			tick := time.NewTicker(time.Second * readers / time.Duration(l.lists))
+			defer tick.Stop()
+			for s := i; ; s += readers {
+				select {
+				case <-tick.C:
+				case <-l.stop:
+					return
+				}
+				r := read{node: n.id, service: s % l.allServices(), call: l.history.now()}
+				var err error
+				r.shown, err = n.api.list(r.service)
+				if err != nil {
+					r.err = err.Error()
+				}
+				r.ret = l.history.now()
+				l.history.saw(r)
+				done.Add(1)
+				if err != nil && !pause(50*time.Millisecond, l.stop) {
+					return
+				}
+			}
+		})
+	}
+}
+
+// steady waits until each client has an instance and each reader has seen all services.
+func (l *load) steady() {
+	l.first.Wait()
+	begun := map[int]int64{}
+	l.each(func(id int, lists int64) { begun[id] = lists })
+	eventually(l.t, time.Minute, "all services listed by all nodes", func() error {
+		var err error
+		l.each(func(id int, lists int64) {
+			if lists-begun[id] < int64(l.allServices()) {
+				err = errors.New("not yet")
+			}
+		})
+		return err
+	})
+}
+
+func (l *load) each(f func(id int, lists int64)) {
+	l.rounds.Range(func(id, lists any) bool {
+		f(id.(int), lists.(*atomic.Int64).Load())
+		return true
+	})
+}
