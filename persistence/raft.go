@@ -38,7 +38,8 @@ type RaftOptions struct {
 
 	// OnApply is called with the services that entries of other processes changed, after
 	// this node has them, in the log's order; after a snapshot with all services there are
-	// or were. It runs on the goroutine that applies entries and must not block.
+	// or were. It runs on the goroutine that applies entries and must not block; it may be
+	// called before OpenRaft returns.
 	OnApply func(keys []naming.Key)
 	// OnLeader is called with the leader's id, "" when it is not known, after it changed:
 	// one call at a time, the newest only. It may block others of its kind and nothing else.

@@ -369,3 +369,33 @@ func TestCloseOfACluster(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestLeaderIsRemoved(t *testing.T) {
+	for _, by := range []string{"itself", "another"} {
+		t.Run(by, func(t *testing.T) {
+			c := newTestCluster(t, 3, func(o *RaftOptions) { o.Patience = 2 * time.Second })
+			leader, asked := c.leader(), c.follower()
+			if by == "itself" {
+				asked = leader
+			}
+			if err := asked.Remove(t.Context(), leader.NodeID()); err != nil {
+				t.Fatal(err)
+			}
+			rest := c.nodes[0]
+			if rest == leader {
+				rest = c.nodes[1]
+			}
+			mustCommitTo(t, rest, instanceRec(svc, 1))
+			if len(rest.Peers()) != 2 {
+				t.Errorf("members: %v", rest.Peers())
+			}
+			if err := commitTo(leader, instanceRec(svc, 2)); naming.KindOf(err) != naming.KindUnavailable {
+				t.Error(err)
+			}
+			if err := rest.AddVoter(t.Context(), leader.NodeID(), leader.addr); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it is back", func() bool { return commitTo(leader, instanceRec(svc, 3)) == nil })
+		})
+	}
+}

@@ -191,7 +191,7 @@ func (l *raftLog) StoreLogs(entries []*raft.Log) error {
 }
 
 // deleteStep bounds a transaction that deletes entries.
-const deleteStep = 4096
+const deleteStep = 512
 
 // DeleteRange implements [raft.LogStore]: from the beginning or to the end of the log.
 func (l *raftLog) DeleteRange(low, high uint64) error {

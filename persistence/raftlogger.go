@@ -46,7 +46,10 @@ func newRaftLogger(to *slog.Logger) *raftLogger {
 }
 
 // Accept implements [hclog.SinkAdapter].
-func (l *raftLogger) Accept(_ string, level hclog.Level, message string, args ...any) {
+func (l *raftLogger) Accept(name string, level hclog.Level, message string, args ...any) {
+	if name != "" {
+		name += ": "
+	}
 	to := slog.LevelDebug
 	switch {
 	case level >= hclog.Warn:
@@ -70,14 +73,12 @@ func (l *raftLogger) Accept(_ string, level hclog.Level, message string, args ..
 			}
 		}
 	}
-	l.to.Log(context.Background(), to, "raft: "+message, args...)
+	l.to.Log(context.Background(), to, name+message, args...)
 }
 
 // warn writes a warning that anybody may cause, once in a while.
 func (l *raftLogger) warn(message string, args ...any) {
-	if left, ok := l.tell(message); ok {
-		l.to.Warn(message, append(args, "left_out", left)...)
-	}
+	l.Accept("", hclog.Warn, message, args...)
 }
 
 // tell says whether a message is due, and how often it was left out before.

@@ -255,11 +255,15 @@ func (r *Raft) changeMember(ctx context.Context, body []byte, here func(context.
 	defer cancel()
 	stop := context.AfterFunc(r.life, cancel)
 	defer stop()
+	var last error
 	for {
 		changed, members := r.leaderChange(), r.memberChange()
 		err := r.ask(ctx, body, here)
 		if err == nil && done() {
 			return nil
+		}
+		if err != nil {
+			last = err
 		}
 		var known *naming.Error
 		if errors.As(err, &known) {
@@ -275,7 +279,7 @@ func (r *Raft) changeMember(ctx context.Context, body []byte, here func(context.
 			if err == nil { // the leader has it, and this node will
 				return nil
 			}
-			return naming.Unavailable("the members were not changed: %w; it may still take effect", err)
+			return naming.Unavailable("the members were not changed: %w; it may still take effect", last)
 		}
 		again.Stop()
 	}
@@ -342,7 +346,8 @@ func (r *Raft) awaitMembers(ctx context.Context, change func(), done func() bool
 			}
 			members = r.memberChange()
 		case <-changed:
-			if r.raft.State() != raft.Leader {
+			// A leader that has removed itself ends before the removal is applied here.
+			if r.raft.State() != raft.Leader && !done() {
 				return errNotLeader
 			}
 			changed = r.leaderChange()

@@ -105,6 +105,9 @@ func (m *mux) take(c net.Conn) {
 	m.done.Go(func() {
 		if err := m.sort(s); err != nil {
 			s.Close()
+			if m.isClosed() {
+				return
+			}
 			m.log("a connection is refused", "from", c.RemoteAddr(), "err", err)
 		}
 	})
@@ -133,7 +136,8 @@ func (m *mux) sort(s *muxConn) error {
 	}
 	if s.kind == forForward {
 		m.serve(s)
-		return s.Close()
+		s.Close()
+		return nil
 	}
 	select {
 	case m.accepted <- s:
