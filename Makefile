@@ -12,6 +12,10 @@ FUZZTIME ?= 10s
 TEST_TIMEOUT ?= 10m
 CONFORMANCE := ./cmd/nactor/conformance
 SYSTEM := ./cmd/nactor/systemtest
+SIM := ./cmd/nactor/simtest
+FAULTS := ./cmd/nactor/faulttest
+SEEDS ?= 10
+SEED ?= 1
 
 # $(call step,name,command): runs the command under a heading and prints its time.
 define step
@@ -39,9 +43,12 @@ test: ci ## all that .ci/run checks
 ci:
 	$(call step,lint,$(MAKE) --no-print-directory lint)
 	$(call step,build,$(MAKE) --no-print-directory build)
-	$(call step,race,go test -race -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -vE '/cmd/nactor/(conformance|systemtest)'))
+	$(call step,race,go test -race -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -vE '/cmd/nactor/(conformance|systemtest|faulttest)'))
+	$(call step,sim,$(MAKE) --no-print-directory sim SEEDS=40)
 	@echo "== system"
 	@$(MAKE) --no-print-directory system
+	@echo "== cluster"
+	@$(MAKE) --no-print-directory cluster-short
 	@echo "== conformance"
 	@$(MAKE) --no-print-directory conformance
 
@@ -59,6 +66,18 @@ conformance: ## what official clients see: real clients against a real server (S
 .PHONY: system
 system: ## real servers under load and faults (SHORT=-short for a tenth of the load)
 	go test $(SHORT) -count=1 -timeout $(TEST_TIMEOUT) $(SYSTEM)
+
+.PHONY: sim
+sim: ## clusters in virtual time with random faults: SEEDS runs from SEED on
+	go test -count=1 -run '^TestSim' -timeout $(TEST_TIMEOUT) $(SIM) -args -sim.seeds=$(SEEDS) -sim.seed=$(SEED)
+
+.PHONY: cluster-short
+cluster-short: ## real clusters of three on loopback under load and the faults that need no root
+	go test -short -count=1 -v -timeout $(TEST_TIMEOUT) $(FAULTS) | grep -vE '^(=== |\s+--- PASS)'
+
+.PHONY: faults
+faults: ## all faults, also cut networks and failing disks (needs root; minutes)
+	go test -count=1 -v -timeout 60m $(FAULTS)
 
 .PHONY: bench
 bench: build ## measure this machine beside a bare handler
@@ -88,8 +107,8 @@ dist: build ## tarball to unpack over a Nacos install: target/nactor-VERSION.tar
 	echo "target/nactor-$(VERSION).tar.gz"
 
 .PHONY: generate
-generate: ## generated code (none yet)
-	@echo "nothing is generated yet"
+generate: ## the messages between nodes (needs protoc)
+	go generate ./...
 
 .PHONY: clean
 clean: ## remove what was built; data/ and logs/ stay
