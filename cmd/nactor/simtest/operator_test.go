@@ -17,6 +17,9 @@ type operator struct {
 	want map[spot]bool // acknowledged: there or not; what failed is not known
 }
 
+// catchUp is how long a node that slept may take to read what was written meanwhile.
+const catchUp = 2 * time.Second
+
 // spot is where a persistent instance may be.
 type spot struct {
 	key naming.Key
@@ -64,9 +67,9 @@ func (o *operator) run(stop <-chan struct{}) {
 			continue
 		}
 		o.w.trace("operator %T %s %s at %s", cmd, at.key.Name, at.ip, n.name)
-		if !o.w.majority(n.name) {
-			// The side that cannot write anything down answers a request that changes nothing
-			// there; what it goes by may be old.
+		if sky := o.w.weather(); !o.w.majority(n.name) || sky.slept(time.Now().Add(-catchUp)) {
+			// A request that changes nothing is answered without asking the store. Who is cut
+			// off, or has slept, may go by old data then.
 			delete(o.want, at)
 			continue
 		}
