@@ -13,10 +13,10 @@ import (
 )
 
 var (
-	seeds    = flag.Int("sim.seeds", 2, "how many random runs")
+	seeds    = flag.Int("sim.seeds", 1, "how many random runs")
 	firstOne = flag.Uint64("sim.seed", 1, "seed of the first random run")
 	simFault = flag.String("sim.faults", "", "only faults whose name contains this")
-	simTime  = flag.Duration("sim.time", 10*time.Minute, "virtual time of one random run")
+	simTime  = flag.Duration("sim.time", 5*time.Minute, "virtual time of one random run")
 )
 
 const (
