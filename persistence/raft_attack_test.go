@@ -49,10 +49,13 @@ func (s stranger) header() raft.RPCHeader {
 	return raft.RPCHeader{ProtocolVersion: 3, ID: []byte(s.id), Addr: []byte(s.id)}
 }
 
+// calm has no elections because the machine is busy.
+func calm(o *RaftOptions) { o.Heartbeat = time.Second }
+
 // A few packets must not take a term to where no election can follow, depose a leader, or
 // end a process.
 func TestStrangers(t *testing.T) {
-	c := newTestCluster(t, 3, nil)
+	c := newTestCluster(t, 3, calm)
 	leader := c.leader()
 	mustCommitTo(t, c.follower(), instanceRec(svc, 1))
 	term := leader.raft.CurrentTerm()
@@ -126,7 +129,7 @@ func TestAbsurdAnswers(t *testing.T) {
 
 // Whatever comes in costs a bounded amount of memory, and nobody else's time.
 func TestGarbageOnThePort(t *testing.T) {
-	c := newTestCluster(t, 3, nil)
+	c := newTestCluster(t, 3, calm)
 	victim := c.leader()
 	mustCommitTo(t, c.follower(), instanceRec(svc, 1))
 	term := victim.raft.CurrentTerm()

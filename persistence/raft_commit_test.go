@@ -49,7 +49,7 @@ func TestBeforeThereIsACluster(t *testing.T) {
 // Batches of a node are made in order; every caller gets one answer; a full queue, and what
 // is too large, are refused at once.
 func TestQueueOfAMember(t *testing.T) {
-	c := newTestCluster(t, 3, nil)
+	c := newTestCluster(t, 3, func(o *RaftOptions) { calm(o); o.Patience = 20 * time.Second }) // megabytes, under the race detector
 	n := c.follower()
 	mustCommitTo(t, n, instanceRec(svc, 0))
 	var large []naming.Record

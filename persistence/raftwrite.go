@@ -47,8 +47,30 @@ func (w *waiter) deliver(number uint64, results []error) {
 
 // commits tells who appended commands of any node to the log when they are applied.
 type commits struct {
-	mu  sync.Mutex
-	out map[origin][]chan struct{}
+	mu   sync.Mutex
+	out  map[origin][]chan struct{}
+	last map[string]appended // by node
+}
+
+// appended is a command in the log, and the term of the leader that put it there.
+type appended struct {
+	origin origin
+	term   uint64
+}
+
+// begin tells whether a command has to be appended to the log: who asks twice while the
+// same leader leads has it there already.
+func (c *commits) begin(o origin, term uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last == nil {
+		c.last = map[string]appended{}
+	}
+	if c.last[o.node] == (appended{o, term}) {
+		return false
+	}
+	c.last[o.node] = appended{o, term}
+	return true
 }
 
 func (c *commits) expect(o origin) chan struct{} {
@@ -257,7 +279,13 @@ func (r *Raft) applyHere(ctx context.Context, data []byte) error {
 	}
 	changed, patience := r.leaderChange(), time.NewTimer(r.opt.Patience)
 	defer patience.Stop()
-	r.raft.Apply(data, r.opt.Patience)
+	if term := r.raft.CurrentTerm(); r.commits.begin(c.origin, term) {
+		begun := time.Now()
+		r.raft.Apply(data, r.opt.Patience)
+		if time.Since(begun) >= r.opt.Patience { // raft did not take it
+			r.commits.begin(c.origin, 0)
+		}
+	}
 	for {
 		if r.raft.State() != raft.Leader {
 			return errNotLeader
