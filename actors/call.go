@@ -20,7 +20,8 @@ type call struct {
 	done   chan struct{} // for a caller that waits; capacity 1: the grain never does
 	timer  *time.Timer
 
-	durable bool // the command wrote something down
+	durable   bool // the command wrote something down
+	confirmed bool // the store has been asked
 
 	// then takes the outcome in the place of a caller that waits; it must not block.
 	then func(naming.Result, error)
@@ -73,7 +74,7 @@ func (c *call) wait(ctx context.Context, key naming.Key) (naming.Result, error) 
 // release returns the outcome of a call that was answered, and the call to the pool.
 func (c *call) release() (naming.Result, error) {
 	result, err := c.result, c.err
-	c.cmd, c.result, c.err, c.durable, c.then = nil, naming.Result{}, nil, false, nil
+	c.cmd, c.result, c.err, c.durable, c.confirmed, c.then = nil, naming.Result{}, nil, false, false, nil
 	c.state.Store(callOpen)
 	calls.Put(c)
 	return result, err

@@ -20,6 +20,7 @@ type feed struct {
 	seen    uint64    // number of the newest that was read
 	bytes   int       // of the entries that were encoded before anybody read them
 	readers int
+	live    int               // readers that are not doubted; they will be in sync if they are not
 	acked   map[string]uint64 // by the peers whose acknowledgements count
 	minAcks int
 	waiting []feedWaiter // by number
@@ -129,8 +130,9 @@ func (f *feed) shorten() {
 	}
 }
 
-// need returns how many acknowledgements a change needs.
-func (f *feed) need() int { return min(f.minAcks, len(f.acked)) }
+// need returns how many acknowledgements a change needs: of a peer that is not in sync yet
+// they are waited for too, if there are not enough others.
+func (f *feed) need() int { return min(f.minAcks, f.live) }
 
 // read returns up to max changes from number on. False: they are no longer there.
 func (f *feed) read(number uint64, limit int) ([]*change, bool) {
@@ -159,6 +161,18 @@ func (f *feed) open() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.readers++
+	f.live++
+}
+
+// expect says whether one of the readers is waited for.
+func (f *feed) expect(waited bool) {
+	f.mu.Lock()
+	if waited {
+		f.live++
+	} else {
+		f.live--
+	}
+	f.release()
 }
 
 // close ends what open began.

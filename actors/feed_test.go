@@ -28,15 +28,17 @@ func TestFeedWaitsForReplicas(t *testing.T) {
 	}
 	f.append(aChange(0), func() { answered = append(answered, 0) })
 	expect("nobody reads", 1)
+	if f.unreplicated() != 1 {
+		t.Errorf("%d counted as alone, want 1", f.unreplicated())
+	}
 	f.open()
 	add()
-	expect("the reader is not in sync", 2)
-	if f.unreplicated() != 2 {
-		t.Errorf("%d counted as alone, want 2", f.unreplicated())
-	}
-	f.join("a", f.last())
+	expect("the reader is not in sync", 1)
+	f.join("a", 0)
+	f.ack("a", 1)
+	expect("it is, and has it", 2)
 	f.open()
-	f.join("b", f.last())
+	f.join("b", 1)
 	add()
 	add()
 	expect("nobody has acknowledged", 2)
@@ -46,9 +48,12 @@ func TestFeedWaitsForReplicas(t *testing.T) {
 	expect("the other has both", 4)
 	add()
 	f.leave("a")
-	expect("one of two has gone", 4)
+	f.expect(false)
+	expect("one of two is doubted", 4)
 	f.leave("b")
-	expect("both have gone", 5)
+	f.expect(false)
+	expect("both are", 5)
+	f.expect(true)
 	f.join("a", f.last())
 	add()
 	now = now.Add(ackPatience + time.Second)

@@ -265,8 +265,12 @@ func (l *link) doubt(doubted bool) {
 	case doubted == l.doubted:
 	case doubted:
 		l.mesh.feed.leave(l.peer.Process)
-	case l.synced:
-		l.mesh.feed.join(l.peer.Process, l.number)
+		l.mesh.feed.expect(false)
+	default:
+		l.mesh.feed.expect(true)
+		if l.synced {
+			l.mesh.feed.join(l.peer.Process, l.number)
+		}
 	}
 	l.doubted = doubted
 }
@@ -281,7 +285,7 @@ func (l *link) silent(now naming.Instant) bool {
 
 // end takes the peer out of the feed's books.
 func (l *link) end() {
-	l.mesh.feed.leave(l.peer.Process)
+	l.doubt(true)
 	l.mesh.feed.close()
 }
 

@@ -51,6 +51,7 @@ type service struct {
 // batch is a commit under way: what it will show, and whom it answers.
 type batch struct {
 	view  *naming.View // nil: the service is gone
+	asked bool         // nothing is written: the answer of the store is waited for
 	rev   naming.Revision
 	calls []*call
 }
@@ -206,6 +207,10 @@ func (s *service) step(c *call, cmd naming.Command) {
 		return
 	}
 	c.result, c.err, c.durable = e.Result, e.Err, len(e.Records) > 0
+	if s.uncertain(c, cmd, e) {
+		s.ask(c)
+		return
+	}
 	if e.Changed {
 		s.held = append(s.held, c)
 		return
@@ -284,7 +289,9 @@ func (s *service) committed(m *committed) {
 	}
 	s.handle.batch = nil
 	var again []*call
-	if m.err == nil {
+	if b.asked {
+		again = append(again, s.heardFromStore(b, m.err)...)
+	} else if m.err == nil {
 		s.show(b)
 	} else {
 		for _, c := range b.calls {
@@ -296,7 +303,7 @@ func (s *service) committed(m *committed) {
 			}
 		}
 	}
-	if m.err != nil || b.rev.Activation != s.rev.Activation {
+	if m.err != nil && !b.asked || b.rev.Activation != s.rev.Activation {
 		s.restore()
 		again = append(again, s.held...)
 		s.held, s.records, s.since = nil, nil, 0

@@ -64,6 +64,7 @@ const (
 	joinLogEvery  = 30 * time.Second
 	redialEvery   = 100 * time.Millisecond
 	calmly        = 10
+	gather        = 30 * time.Millisecond
 	leaveTimeout  = 3 * time.Second
 )
 
@@ -296,6 +297,12 @@ func (m *Membership) follow() {
 	for {
 		select {
 		case <-m.wake:
+			// What comes together is acted on together: each ring moves services.
+			select {
+			case <-time.After(gather):
+			case <-m.quit:
+				return
+			}
 			m.rebuild()
 		case <-m.quit:
 			return

@@ -19,21 +19,24 @@ type removed struct {
 const (
 	rememberRemoved = 2 * naming.DefaultDeleteTimeout
 	maxRemoved      = 1024
+
+	// lateBeat is how much later than a deregistration a beat may be and still have been on
+	// its way: clients stop beating first. One that means it comes again in 5 s.
+	lateBeat = 2 * time.Second
 )
 
-// bury remembers that an instance was deregistered.
-func (t *step) bury(in *naming.Instance) {
-	if !in.Ephemeral {
-		return // the store has the last word on these
+// bury remembers that an ephemeral instance was deregistered.
+func (t *step) bury(addr naming.Addr) { t.remember(removed{addr, t.now, t.stamp}) }
+
+// remember keeps a deregistration, and lets go of old ones.
+func (t *step) remember(r removed) {
+	kept := slices.DeleteFunc(t.removed, func(o removed) bool {
+		return o.Addr == r.Addr && o.at <= r.at || t.now.Since(o.at) > rememberRemoved
+	})
+	if len(kept) >= maxRemoved {
+		kept = slices.Delete(kept, 0, len(kept)-maxRemoved+1)
 	}
-	old := 0
-	for old < len(t.removed) && t.now.Since(t.removed[old].at) > rememberRemoved {
-		old++
-	}
-	if len(t.removed)-old >= maxRemoved {
-		old++
-	}
-	t.removed = append(slices.Delete(t.removed, 0, old), removed{in.Addr(), t.now, t.stamp})
+	t.removed = append(kept, r)
 }
 
 // Heritage returns the state that a new owner needs to go on from view, the newest one
@@ -70,12 +73,15 @@ func (s *Service) Inherit(env naming.Env, h naming.Heritage) naming.Effects {
 		t.inherit(in, silent)
 	}
 	for _, r := range h.Removed {
-		p := t.find(clientID{r.IP, r.Port, true})
-		if p == nil || p.inst.Cluster != r.Cluster || p.inst.Stamp > r.Stamp || !t.granted(p) && p.clock.Last > t.now.Add(-r.Ago) {
+		p, at := t.find(clientID{r.IP, r.Port, true}), t.now.Add(-r.Ago)
+		if p != nil && p.inst.Cluster == r.Cluster && (p.inst.Stamp > r.Stamp || !t.granted(p) && p.clock.Last > at.Add(lateBeat)) {
+			continue // it came back since
+		}
+		t.remember(removed{r.Addr, at, r.Stamp})
+		if p == nil || p.inst.Cluster != r.Cluster {
 			continue
 		}
 		t.withdraw(p)
-		t.removed = append(t.removed, removed{r.Addr, t.now.Add(-r.Ago), r.Stamp})
 		t.changed(naming.InstanceDeregistered, p.inst)
 	}
 	if !t.born {
@@ -153,7 +159,7 @@ func (t *step) buried(in *naming.Instance, silent time.Duration) bool {
 		if r.IP != in.IP || r.Port != in.Port || r.Cluster != in.Cluster || in.Stamp > r.stamp {
 			continue
 		}
-		if silent < 0 || r.at >= t.now.Add(-silent) {
+		if silent < 0 || r.at.Add(lateBeat) >= t.now.Add(-silent) {
 			return true
 		}
 	}

@@ -83,7 +83,9 @@ func TestInheritHonoursDeregistration(t *testing.T) {
 		{"here, not heard of there", func(o owner) { o.do(5*time.Second, gone) }, func(owner) {}, false},
 		{"there, not heard of here", func(owner) {}, func(o owner) { o.do(5*time.Second, gone) }, false},
 		{"there, heard of here before", func(o owner) { o.do(4*time.Second, beat) }, func(o owner) { o.do(5*time.Second, gone) }, false},
-		{"there, heard of here since", func(o owner) { o.do(6*time.Second, beat) }, func(o owner) { o.do(5*time.Second, gone) }, true},
+		{"there, heard of here since", func(o owner) { o.do(7500*time.Millisecond, beat) }, func(o owner) { o.do(5*time.Second, gone) }, true},
+		{"there, a beat that was on its way", func(o owner) { o.do(6*time.Second, beat) }, func(o owner) { o.do(5*time.Second, gone) }, false},
+		{"here, where it had expired", func(o owner) { o.pubs, o.hashes = nil, nil; o.do(5*time.Second, gone) }, func(owner) {}, false},
 		{"here, registered there since", func(o owner) { o.do(5*time.Second, gone) },
 			func(o owner) {
 				in := inst("1", true)

@@ -44,10 +44,15 @@ func (t *step) register(in *naming.Instance) {
 func (t *step) deregister(c naming.Deregister) {
 	p := t.find(clientID{c.IP, c.Port, c.Ephemeral})
 	if p == nil {
+		if c.Ephemeral {
+			t.bury(c.Addr) // another owner may have it
+		}
 		return
 	}
 	t.withdraw(p)
-	t.bury(p.inst)
+	if p.inst.Ephemeral { // of the others the store has the last word
+		t.bury(p.inst.Addr())
+	}
 	t.changed(naming.InstanceDeregistered, p.inst)
 }
 
