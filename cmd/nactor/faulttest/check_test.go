@@ -24,8 +24,8 @@ type verdict struct {
 	reads  int // lists that were compared
 	judged int // instances in them that something was demanded of
 	broken map[string]int
-	worst  map[string]instant // how long after the first to the last of a kind
-	first  map[string]instant
+	keys   map[string]int        // how many instances, or services, or nodes
+	spans  map[string][2]instant // when the first and the last of a kind was read
 	// samples tell of some of each kind.
 	samples []string
 	told    map[string]bool
@@ -36,24 +36,19 @@ const maxSamples = 4
 
 func (v *verdict) fail(kind string, key any, at instant, format string, args ...any) {
 	v.broken[kind]++
-	if _, ok := v.first[kind]; !ok {
-		v.first[kind] = at
+	span, ok := v.spans[kind]
+	if !ok {
+		span[0] = at
 	}
-	v.worst[kind] = max(v.worst[kind], at-v.first[kind])
+	v.spans[kind] = [2]instant{span[0], at}
 	id := fmt.Sprint(kind, key)
 	if v.told[id] {
 		return
 	}
 	v.told[id] = true
-	if n := 0; v.broken[kind] < 100000 {
-		for _, s := range v.samples {
-			if strings.HasPrefix(s, kind) {
-				n++
-			}
-		}
-		if n < maxSamples {
-			v.samples = append(v.samples, kind+": "+fmt.Sprintf(format, args...))
-		}
+	v.keys[kind]++
+	if v.keys[kind] <= maxSamples {
+		v.samples = append(v.samples, kind+": "+fmt.Sprintf(format, args...))
 	}
 }
 
@@ -72,7 +67,8 @@ func (v *verdict) String() string {
 	}
 	var parts []string
 	for kind, n := range v.broken {
-		parts = append(parts, fmt.Sprintf("%s %d", kind, n))
+		span := v.spans[kind]
+		parts = append(parts, fmt.Sprintf("%s %d (%d, %v–%v)", kind, n, v.keys[kind], short(span[0]), short(span[1])))
 	}
 	slices.Sort(parts)
 	return fmt.Sprintf("%s of %d lists", strings.Join(parts, ", "), v.reads)
@@ -82,7 +78,7 @@ func (v *verdict) String() string {
 func (h *history) check() *verdict {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	v := &verdict{broken: map[string]int{}, worst: map[string]instant{}, first: map[string]instant{}, told: map[string]bool{}}
+	v := &verdict{broken: map[string]int{}, keys: map[string]int{}, spans: map[string][2]instant{}, told: map[string]bool{}}
 	slices.SortStableFunc(h.reads, func(a, b read) int { return int(a.call - b.call) })
 	byService := map[int][]*instance{}
 	for _, in := range h.instances {
@@ -179,7 +175,10 @@ func (in *instance) describe(d demand, r read) string {
 			past = append(past, w)
 		}
 	}
-	for _, w := range past[max(0, len(past)-6):] {
+	for i, w := range past {
+		if i < len(past)-6 && w.outcome == acked && w.op == beat {
+			continue
+		}
 		fmt.Fprintf(&b, " %v@%d %v..%v %v;", w.op, w.node, w.call.Round(1e6), w.ret.Round(1e6), w.outcome)
 	}
 	return b.String()

@@ -47,6 +47,11 @@ func (tl tale) cut(from, to float64, side map[int]int) tale {
 	return tl
 }
 
+func (tl tale) sleep(node int, from, to float64) tale {
+	tl.troubles = append(tl.troubles, trouble{from: at(from), to: at(to), side: map[int]int{node: 1}, settle: time.Second, asleep: true})
+	return tl
+}
+
 func (tl tale) wipe(when float64) tale {
 	tl.wipes = append(tl.wipes, at(when))
 	return tl
@@ -117,6 +122,9 @@ func TestChecker(t *testing.T) {
 		"beats on this side":                {fresh().write(register, 2, 0, acked).write(beat, 2, 10, acked).cut(2, 30, map[int]int{2: 1}).list(2, 17, ill), []string{unhealthy}},
 		"ghost on the other side":           {fresh().life(5).write(deregister, 0, 8, acked).cut(7, 20, map[int]int{2: 1}).list(2, 25, ill), nil},
 		"ghost after the heal":              {fresh().life(5).write(deregister, 0, 8, acked).cut(7, 20, map[int]int{2: 1}).list(2, 31, ill), []string{ghost}},
+		"an end that comes late":            {fresh().life(5).write(deregister, 1, 8, maybe).write(deregister, 0, 9, acked).write(register, 0, 10, acked).list(1, 13), nil},
+		"an end that cannot come so late":   {fresh().life(5).write(deregister, 1, 8, maybe).write(deregister, 0, 9, acked).write(register, 0, 20, acked).list(1, 23), []string{lost, emptyList}},
+		"an end that slept":                 {fresh().life(5).sleep(1, 7, 19).write(deregister, 1, 8, maybe).write(deregister, 0, 9, acked).write(register, 0, 20, acked).list(1, 33), nil},
 		"all died":                          {withOther().life(5).wipe(8).list(1, 9), nil},
 		"all died before":                   {withOther().life(5).wipe(8).write(beat, 0, 10, acked).list(1, 12, other), []string{lost}},
 		"persistent, all died":              {newTale(true).write(register, 0, 0, acked).wipe(8).list(1, 9), []string{lostSaved, emptyList}},

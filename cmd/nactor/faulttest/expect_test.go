@@ -13,7 +13,7 @@ const (
 	// margin is what is left to the nodes before a time-out runs out.
 	margin      = time.Second
 	expirySlack = 5 * time.Second
-	// lingering is how long a request that its client gave up may be under way.
+	// lingering is how long a node that runs may take for a request that its client gave up.
 	lingering = naming.MaxRequestTime + time.Second
 	// grace is what a new owner adds to the time-outs of the instances that it takes over from a
 	// dead one: the time to notice the death, and a beat.
@@ -59,7 +59,7 @@ func (h *history) heard(w write, node int) instant {
 func (h *history) demands(in *instance, node int) []demand {
 	var out []demand
 	for i, w := range in.writes {
-		if w.outcome == maybe || w.outcome == stranger {
+		if w.outcome != acked || w.op != deregister && h.overtaken(in, i) {
 			continue
 		}
 		next := forever // when its client asked for something that may end this state
@@ -95,19 +95,41 @@ func (h *history) demands(in *instance, node int) []demand {
 	return out
 }
 
+// end returns until when a write that its client gave up may be carried out. A node that
+// is paused finds it waiting when it runs on.
+func (h *history) end(w write) instant {
+	end := w.ret
+	for i := range h.troubles {
+		if tr := &h.troubles[i]; tr.asleep && tr.side[w.node] != 0 && tr.from <= w.ret && tr.to >= w.call {
+			end = max(end, tr.to)
+		}
+	}
+	return end + lingering
+}
+
+// overtaken reports whether a deregistration from before the i-th write may have been
+// carried out after it.
+func (h *history) overtaken(in *instance, i int) bool {
+	for _, w := range in.writes[:i] {
+		if w.op == deregister && w.outcome == maybe && h.end(w) >= in.writes[i].call {
+			return true
+		}
+	}
+	return false
+}
+
 // gone returns when what was deregistered by the i-th write must have gone, known to the
 // node at from. A request from before that its client gave up may have been carried out
 // after it; then the instance is one that expires.
 func (h *history) gone(in *instance, i int, from instant) (instant, bool) {
-	d := in.writes[i]
 	for _, w := range in.writes[:i] {
-		if w.outcome != maybe || w.op == deregister || w.ret+lingering < d.call {
+		if w.outcome != maybe || w.op == deregister || h.end(w) < in.writes[i].call {
 			continue
 		}
 		if in.persistent {
 			return 0, false
 		}
-		from = max(from, h.expiry(w.ret+lingering))
+		from = max(from, h.expiry(h.end(w)))
 	}
 	return from, true
 }
@@ -126,7 +148,7 @@ func (h *history) silent(in *instance) (demand, bool) {
 	for _, w := range in.writes {
 		end := w.ret
 		if w.outcome == maybe {
-			end += lingering
+			end = h.end(w)
 		}
 		if w.op != deregister {
 			at, call = max(at, end), w.call

@@ -2,6 +2,7 @@ package faulttest
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -53,6 +54,7 @@ type load struct {
 	gaveUp   atomic.Int64 // requests that no node answered
 	turned   atomic.Int64 // requests that needed another node
 	answers  atomic.Int64
+	why      atomic.Pointer[string] // the last request was not answered
 }
 
 func startLoad(t testing.TB, h *history, p plan, nodes []*node) *load {
@@ -189,11 +191,12 @@ func (l *load) keep(in *instance) {
 // ask asks one node after the other. A beat of an instance that is not known registers it.
 func (l *load) ask(in *instance, op operation) bool {
 	nodes := *l.targets.Load()
+	var errs []error
 	for i, at := range rand.Perm(len(nodes)) {
 		if closed(l.stop) {
 			return false
 		}
-		switch out := l.attempt(in, op, nodes[at]); {
+		switch out, err := l.try(in, op, nodes[at]); {
 		case out == acked:
 			l.answers.Add(1)
 			if i > 0 {
@@ -202,16 +205,25 @@ func (l *load) ask(in *instance, op operation) bool {
 			return true
 		case out == stranger:
 			return l.ask(in, register)
+		default:
+			errs = append(errs, err)
 		}
 	}
 	if !closed(l.stop) && !l.helpless.Load() {
 		l.gaveUp.Add(1)
+		why := fmt.Sprintf("%v, persistent %v: %v", op, in.persistent, errors.Join(errs...))
+		l.why.Store(&why)
 	}
 	return false
 }
 
 // attempt asks one node and notes what came of it.
 func (l *load) attempt(in *instance, op operation, n *node) outcome {
+	out, _ := l.try(in, op, n)
+	return out
+}
+
+func (l *load) try(in *instance, op operation, n *node) (outcome, error) {
 	w := write{op: op, node: n.id, call: l.history.now(), outcome: acked}
 	err := error(nil)
 	switch op {
@@ -228,12 +240,12 @@ func (l *load) attempt(in *instance, op operation, n *node) outcome {
 	if err != nil {
 		w.outcome = maybe
 		if op != beat && unsent(err) {
-			return maybe
+			return maybe, err
 		}
 	}
 	w.ret = l.history.now()
 	in.wrote(w)
-	return w.outcome
+	return w.outcome, err
 }
 
 // unsent reports whether a request cannot have reached the server.
