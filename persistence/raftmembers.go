@@ -168,11 +168,16 @@ func (r *Raft) configuration() raft.Configuration {
 	return f.Configuration()
 }
 
-// Peers returns all members, this node too, ordered by id.
+// Peers returns all members, this node too, ordered by id, with the addresses where they
+// are now if that is known.
 func (r *Raft) Peers() []Server {
 	var out []Server
 	for _, m := range r.configuration().Servers {
-		out = append(out, Server{string(m.ID), string(m.Address)})
+		s := Server{string(m.ID), string(m.Address)}
+		if now, ok := r.opt.AddressOf(s.ID); ok {
+			s.Addr = now
+		}
+		out = append(out, s)
 	}
 	slices.SortFunc(out, compareServers)
 	return out
@@ -231,8 +236,9 @@ func (r *Raft) Bootstrap(servers []Server) error {
 	return nil
 }
 
-// AddVoter makes a node a member, or changes a member's address. It may be called on any
-// member and returns when that one knows it. A new member must answer before. Errors: kinds
+// AddVoter makes a node a member, or changes a member's address, where AddressOf does not
+// know another. It may be called on any member and returns when that one knows it. A new
+// member must answer before, and no member may have its address. Errors: kinds
 // [naming.KindInvalid] and [naming.KindUnavailable].
 func (r *Raft) AddVoter(ctx context.Context, id, addr string) error {
 	return r.changeMember(ctx, request(opAddVoter, id, addr),
@@ -285,8 +291,10 @@ func (r *Raft) changeMember(ctx context.Context, body []byte, here func(context.
 	}
 }
 
+// hasVoter tells whether a node is a member that is reached at an address. Where AddressOf
+// knows that, the log need not: raft reads an address that it changes without a lock.
 func (r *Raft) hasVoter(id, addr string) bool {
-	return slices.Contains(r.configuration().Servers, raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(id), Address: raft.ServerAddress(addr)})
+	return slices.Contains(r.Peers(), Server{id, addr})
 }
 
 func (r *Raft) addVoterHere(ctx context.Context, id, addr string) error {
