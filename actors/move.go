@@ -100,6 +100,7 @@ func (s *service) inherit(h naming.Heritage) {
 	if s.base != nil && theirs.Activation == s.base.Revision.Activation {
 		h.Removed = append(h.Removed, s.removedSince(h.View, env)...)
 	}
+	s.stored = max(s.stored, h.View.Stored)
 	s.state.Inherit(env, h)
 	// Shown anew even when nothing has changed: whoever shows theirs could not tell that
 	// ours has it all.
@@ -127,6 +128,13 @@ func (s *service) removedSince(later *naming.View, env naming.Env) []naming.Remo
 func (s *service) reconcile() {
 	if s.stale = s.handle.batch != nil; s.Saved == nil || s.moved || s.stale {
 		return
+	}
+	if s.StoreIndex != nil {
+		read := s.StoreIndex()
+		if read < s.stored {
+			return // it would be undone; it is tried again when more has been read
+		}
+		s.stored = read
 	}
 	saved, ok := s.Saved(s.handle.key)
 	if !ok {

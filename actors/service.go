@@ -24,6 +24,7 @@ type service struct {
 	state  *v2.Service
 	rev    naming.Revision
 	parent naming.Revision // what this life went on from
+	stored uint64          // place in the store's log up to which the durable part is known
 	shown  *naming.View    // last shown; nil: nothing
 	base   *naming.View    // what this life went on from, for as long as another node may know more
 	began  naming.Instant
@@ -160,11 +161,11 @@ func (s *service) stopped() {
 // restore takes up the state from what this node shows; what was done since is undone.
 func (s *service) restore() {
 	now := s.Clock.Now()
-	s.began, s.parent, s.shown, s.base = now, naming.Revision{}, nil, nil
+	s.began, s.parent, s.shown, s.base, s.stored = now, naming.Revision{}, nil, nil, 0
 	s.dirty = false
 	if view := s.Views.View(s.handle.key); view != nil {
 		s.state = v2.Restore(view, now)
-		s.parent, s.shown, s.base = view.Revision, view, view
+		s.parent, s.shown, s.base, s.stored = view.Revision, view, view, view.Stored
 		// What was only loaded is shown again, for the nodes that loaded something else.
 		s.dirty = view.Revision.Activation == loaded
 	} else {
@@ -232,7 +233,7 @@ func (s *service) settle() {
 	b := &batch{rev: s.rev, calls: s.held}
 	if s.state.Exists() {
 		b.view = s.state.View(s.rev)
-		b.view.Parent = s.parent
+		b.view.Parent, b.view.Stored = s.parent, s.stored
 	}
 	records := s.records
 	s.held, s.records, s.dirty, s.since = nil, nil, false, 0
@@ -292,6 +293,13 @@ func (s *service) committed(m *committed) {
 	if b.asked {
 		again = append(again, s.heardFromStore(b, m.err)...)
 	} else if m.err == nil {
+		if s.StoreIndex != nil {
+			// It has read what was written just now, or this would not have ended.
+			s.stored = max(s.stored, s.StoreIndex())
+			if b.view != nil {
+				b.view.Stored = s.stored
+			}
+		}
 		s.show(b)
 	} else {
 		for _, c := range b.calls {

@@ -69,6 +69,9 @@ type Config struct {
 	// Saved returns what the store holds of a service; it must be quick. A grain that wakes
 	// goes by it: its replica may be behind.
 	Saved func(naming.Key) (naming.Saved, bool)
+	// StoreIndex returns how far this node has read the store's log. A replica may know more:
+	// then Saved has to wait. nil: Saved is never behind.
+	StoreIndex func() uint64
 }
 
 // Services carries commands to the grains of services. It implements [naming.Registry].

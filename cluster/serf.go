@@ -84,6 +84,7 @@ func Join(cfg Gossip) (*Membership, error) {
 	c.SnapshotPath, c.RejoinAfterLeave = cfg.Snapshot, true
 	c.EnableNameConflictResolution = false // names are unique to a process
 	c.DisableCoordinates = true
+	c.BroadcastTimeout = time.Second // who is here hears it in a tenth of that
 	c.LeavePropagateDelay = 500 * time.Millisecond
 	c.ReconnectInterval = 2 * time.Second
 	c.ReconnectTimeout = 24 * time.Hour
@@ -138,7 +139,7 @@ func (m *Membership) Self() *Member {
 func (m *Membership) Conflict() *Member { return m.conflict.Load() }
 
 // Announce changes what this node says of itself.
-func (m *Membership) Announce(edit func(*Member)) error {
+func (m *Membership) Announce(edit func(*Member)) {
 	// Not under mu: serf waits for seconds for somebody to hear it, and what the others say
 	// must be followed meanwhile.
 	m.turn <- struct{}{}
@@ -149,13 +150,13 @@ func (m *Membership) Announce(edit func(*Member)) error {
 	tags := m.self.tags()
 	m.mu.Unlock()
 	if equalTags(before, tags) {
-		return nil
+		return
 	}
 	m.touch()
 	if err := m.serf.SetTags(tags); err != nil {
-		return fmt.Errorf("tell the other nodes about %s: %w", m.self.ID, err)
+		// Nobody confirmed to have heard it. They will: nodes exchange all they know.
+		m.cfg.Logger.Debug("a change of this node is not confirmed yet", "err", err)
 	}
-	return nil
 }
 
 func equalTags(a, b map[string]string) bool {

@@ -40,6 +40,7 @@ type View struct {
 	Key       Key
 	Revision  Revision
 	Parent    Revision          // of the view that this activation went on from; zero: of none
+	Stored    uint64            // place in the store's log up to which the durable part is known
 	Meta      *ServiceMeta      // nil: nobody created or updated the service explicitly
 	Ephemeral bool              // flag of the 2.0 service: kind of its first instance
 	Instances []*Instance       // sorted by address

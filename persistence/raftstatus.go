@@ -95,3 +95,6 @@ func (r *Raft) lastChange(index uint64) uint64 {
 	}
 	return 0
 }
+
+// Index returns the place in the log of the last entry that changed this node's copy.
+func (r *Raft) Index() uint64 { return r.machine.index.Load() }

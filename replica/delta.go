@@ -13,6 +13,7 @@ type Delta struct {
 	Base      naming.Revision // of the view that it changes; zero: there was none
 	Next      naming.Revision // of the view that comes out
 	Parent    naming.Revision // of that view
+	Stored    uint64          // of that view
 	Gone      bool            // the service is no more; nothing below counts
 	Ephemeral bool
 	Meta      *naming.ServiceMeta
@@ -26,7 +27,7 @@ type Delta struct {
 // Diff returns what leads from base, nil for none, to next. Instances that both share are
 // not compared: a view shares what did not change with the one before.
 func Diff(base, next *naming.View) *Delta {
-	d := &Delta{Key: next.Key, Next: next.Revision, Parent: next.Parent, Ephemeral: next.Ephemeral, Meta: next.Meta}
+	d := &Delta{Key: next.Key, Next: next.Revision, Parent: next.Parent, Stored: next.Stored, Ephemeral: next.Ephemeral, Meta: next.Meta}
 	var old []*naming.Instance
 	var overlays map[naming.Addr]*naming.Overlay
 	if base != nil {
@@ -66,7 +67,7 @@ func Diff(base, next *naming.View) *Delta {
 // Apply returns the view that comes out of base, which must have the revision d.Base; nil
 // when it is zero.
 func (d *Delta) Apply(base *naming.View) *naming.View {
-	v := &naming.View{Key: d.Key, Revision: d.Next, Parent: d.Parent, Ephemeral: d.Ephemeral, Meta: d.Meta}
+	v := &naming.View{Key: d.Key, Revision: d.Next, Parent: d.Parent, Stored: d.Stored, Ephemeral: d.Ephemeral, Meta: d.Meta}
 	var old []*naming.Instance
 	if base != nil {
 		old, v.Overlays = base.Instances, base.Overlays

@@ -634,6 +634,7 @@ type View struct {
 	Ephemeral     bool                   `protobuf:"varint,5,opt,name=ephemeral,proto3" json:"ephemeral,omitempty"`
 	Instances     []*Instance            `protobuf:"bytes,6,rep,name=instances,proto3" json:"instances,omitempty"`
 	Overlays      []*Overlay             `protobuf:"bytes,7,rep,name=overlays,proto3" json:"overlays,omitempty"`
+	Stored        uint64                 `protobuf:"varint,8,opt,name=stored,proto3" json:"stored,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -717,6 +718,13 @@ func (x *View) GetOverlays() []*Overlay {
 	return nil
 }
 
+func (x *View) GetStored() uint64 {
+	if x != nil {
+		return x.Stored
+	}
+	return 0
+}
+
 // Delta is one change of one service.
 type Delta struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -731,6 +739,7 @@ type Delta struct {
 	Remove          []*Instance            `protobuf:"bytes,9,rep,name=remove,proto3" json:"remove,omitempty"` // only what identifies them
 	OverlaysChanged bool                   `protobuf:"varint,10,opt,name=overlays_changed,json=overlaysChanged,proto3" json:"overlays_changed,omitempty"`
 	Overlays        []*Overlay             `protobuf:"bytes,11,rep,name=overlays,proto3" json:"overlays,omitempty"` // all of them, when changed
+	Stored          uint64                 `protobuf:"varint,12,opt,name=stored,proto3" json:"stored,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -840,6 +849,13 @@ func (x *Delta) GetOverlays() []*Overlay {
 		return x.Overlays
 	}
 	return nil
+}
+
+func (x *Delta) GetStored() uint64 {
+	if x != nil {
+		return x.Stored
+	}
+	return 0
 }
 
 // Packet is a message of the ordered, acknowledged stream from one node to another.
@@ -3288,7 +3304,7 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\n" +
 	"activation\x18\x01 \x01(\x06R\n" +
 	"activation\x12\x18\n" +
-	"\acounter\x18\x02 \x01(\x04R\acounter\"\xc4\x02\n" +
+	"\acounter\x18\x02 \x01(\x04R\acounter\"\xdc\x02\n" +
 	"\x04View\x12$\n" +
 	"\x03key\x18\x01 \x01(\v2\x12.nactor.actors.KeyR\x03key\x123\n" +
 	"\brevision\x18\x02 \x01(\v2\x17.nactor.actors.RevisionR\brevision\x12/\n" +
@@ -3296,7 +3312,8 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x04meta\x18\x04 \x01(\v2\x13.nactor.actors.MetaR\x04meta\x12\x1c\n" +
 	"\tephemeral\x18\x05 \x01(\bR\tephemeral\x125\n" +
 	"\tinstances\x18\x06 \x03(\v2\x17.nactor.actors.InstanceR\tinstances\x122\n" +
-	"\boverlays\x18\a \x03(\v2\x16.nactor.actors.OverlayR\boverlays\"\xce\x03\n" +
+	"\boverlays\x18\a \x03(\v2\x16.nactor.actors.OverlayR\boverlays\x12\x16\n" +
+	"\x06stored\x18\b \x01(\x04R\x06stored\"\xe6\x03\n" +
 	"\x05Delta\x12$\n" +
 	"\x03key\x18\x01 \x01(\v2\x12.nactor.actors.KeyR\x03key\x12+\n" +
 	"\x04base\x18\x02 \x01(\v2\x17.nactor.actors.RevisionR\x04base\x12+\n" +
@@ -3309,7 +3326,8 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x06remove\x18\t \x03(\v2\x17.nactor.actors.InstanceR\x06remove\x12)\n" +
 	"\x10overlays_changed\x18\n" +
 	" \x01(\bR\x0foverlaysChanged\x122\n" +
-	"\boverlays\x18\v \x03(\v2\x16.nactor.actors.OverlayR\boverlays\"\x9d\x04\n" +
+	"\boverlays\x18\v \x03(\v2\x16.nactor.actors.OverlayR\boverlays\x12\x16\n" +
+	"\x06stored\x18\f \x01(\x04R\x06stored\"\x9d\x04\n" +
 	"\x06Packet\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12/\n" +

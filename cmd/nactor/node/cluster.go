@@ -163,9 +163,7 @@ const conflictPatience = 8 * time.Second
 
 // serveShare makes this node an owner.
 func (n *Node) serveShare(ctx context.Context) error {
-	if err := n.membership().Announce(func(self *cluster.Member) { self.State = cluster.Ready }); err != nil {
-		return err
-	}
+	n.membership().Announce(func(self *cluster.Member) { self.State = cluster.Ready })
 	if err := n.services.AwaitOpen(ctx); err != nil {
 		return err
 	}
@@ -225,12 +223,13 @@ func (n *Node) leaveCluster(ctx context.Context) {
 	if m == nil {
 		return
 	}
-	err := m.Announce(func(self *cluster.Member) { self.State = cluster.Leaving })
-	if err == nil && !n.alone() {
-		ctx, cancel := context.WithTimeout(ctx, handOverTime)
-		defer cancel()
-		err = n.services.AwaitReleased(ctx)
+	m.Announce(func(self *cluster.Member) { self.State = cluster.Leaving })
+	if n.alone() {
+		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, handOverTime)
+	defer cancel()
+	err := n.services.AwaitReleased(ctx)
 	if err != nil {
 		n.logs.Main.Warn("left without handing everything over; the other nodes go on from their replicas", "err", err)
 	}

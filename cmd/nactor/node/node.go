@@ -115,7 +115,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		Self: n.store.NodeID(), Health: n.prober,
 	}
 	if configured(n.cfg) {
-		services.Saved = n.raft.Saved
+		services.Saved, services.StoreIndex = n.raft.Saved, n.raft.Index
 		services.Peers, services.MinAcks, services.Silent = &n.peers, n.cfg.MinAcks, n.peers.doubt
 	}
 	n.services = actors.NewServices(services)

@@ -43,7 +43,7 @@ func (n *Node) openStore() error {
 	}
 	n.raft, err = persistence.OpenRaft(persistence.RaftOptions{
 		Dir: n.cfg.DataDir(), Logger: n.logs.Raft, MinFree: n.cfg.StoreMinFree, Fatal: n.end, Stream: stream,
-		AddressOf: n.raftAddress,
+		AddressOf: n.raftAddress, Heartbeat: storeHeartbeat, Lease: storeHeartbeat,
 		OnApply: func(keys []naming.Key) {
 			if s := n.live.Load(); s != nil {
 				s.Reconcile(keys)
@@ -70,6 +70,10 @@ func (n *Node) raftAddress(id string) (string, bool) {
 	return "", false
 }
 
+// storeHeartbeat is how long a follower waits for the leader before it asks for an election:
+// persistent writes work again 1 to 2 s after a leader has died.
+const storeHeartbeat = 600 * time.Millisecond
+
 // storePause is how often the members of the store are compared with those of the cluster,
 // should no event tell.
 const storePause = time.Second
@@ -93,9 +97,7 @@ func (n *Node) keepStore(ctx context.Context) {
 			n.adjustVoters(ctx)
 		}
 		if n.raft.HasState() {
-			if err := n.membership().Announce(func(self *cluster.Member) { self.Settled = true }); err != nil {
-				n.logs.Main.Warn(err.Error())
-			}
+			n.membership().Announce(func(self *cluster.Member) { self.Settled = true })
 		}
 		select {
 		case <-t.C:

@@ -172,9 +172,7 @@ func (n *node) becomeReady() error {
 			break
 		}
 	}
-	if err := n.announce(cluster.Ready); err != nil {
-		return err
-	}
+	n.announce(cluster.Ready)
 	if err := n.services.AwaitOpen(n.life); err != nil {
 		return err
 	}
@@ -182,8 +180,8 @@ func (n *node) becomeReady() error {
 	return nil
 }
 
-func (n *node) announce(state cluster.State) error {
-	return n.membership.Load().Announce(func(self *cluster.Member) { self.State = state })
+func (n *node) announce(state cluster.State) {
+	n.membership.Load().Announce(func(self *cluster.Member) { self.State = state })
 }
 
 func (n *node) inSync(ctx context.Context) error {
@@ -206,8 +204,9 @@ func (n *node) up(ok func(*cluster.Member) bool) []string {
 
 // leave hands over what the node owns and ends it.
 func (n *node) leave() {
-	err := n.announce(cluster.Leaving)
-	if err == nil && len(n.up(func(*cluster.Member) bool { return true })) > 0 {
+	n.announce(cluster.Leaving)
+	var err error
+	if len(n.up(func(*cluster.Member) bool { return true })) > 0 {
 		ctx, cancel := context.WithTimeout(n.life, 10*time.Second)
 		err = n.services.AwaitReleased(ctx)
 		cancel()
