@@ -21,11 +21,12 @@ const (
 
 // verdict is what a check has found.
 type verdict struct {
-	reads  int // lists that were compared
-	judged int // instances in them that something was demanded of
-	broken map[string]int
-	keys   map[string]int        // how many instances, or services, or nodes
-	spans  map[string][2]instant // when the first and the last of a kind was read
+	reads    int // lists that were compared
+	judged   int // instances in them that something was demanded of
+	broken   map[string]int
+	keys     map[string]int        // how many instances, or services, or nodes
+	spans    map[string][2]instant // when the first and the last of a kind was read
+	settling bool                  // of what is judged now
 	// samples tell of some of each kind.
 	samples []string
 	told    map[string]bool
@@ -34,7 +35,13 @@ type verdict struct {
 // maxSamples is how many are told of each kind.
 const maxSamples = 4
 
+// settlingMark ends the kinds of what was read soon after nodes heard each other again.
+const settlingMark = ", settling"
+
 func (v *verdict) fail(kind string, key any, at instant, format string, args ...any) {
+	if v.settling {
+		kind += settlingMark
+	}
 	v.broken[kind]++
 	span, ok := v.spans[kind]
 	if !ok {
@@ -52,26 +59,21 @@ func (v *verdict) fail(kind string, key any, at instant, format string, args ...
 	}
 }
 
-// total counts broken promises.
-func (v *verdict) total() int {
-	n := 0
-	for _, count := range v.broken {
-		n += count
-	}
-	return n
-}
-
-func (v *verdict) String() string {
-	if v.total() == 0 {
-		return fmt.Sprintf("0 of %d lists wrong", v.reads)
-	}
+// tell describes what is broken, of what was read while nodes settled or at other times.
+func (v *verdict) tell(settling bool) (text string, ok bool) {
 	var parts []string
 	for kind, n := range v.broken {
+		if strings.HasSuffix(kind, settlingMark) != settling {
+			continue
+		}
 		span := v.spans[kind]
-		parts = append(parts, fmt.Sprintf("%s %d (%d, %v–%v)", kind, n, v.keys[kind], short(span[0]), short(span[1])))
+		parts = append(parts, fmt.Sprintf("%s %d (of %d, %v–%v)", strings.TrimSuffix(kind, settlingMark), n, v.keys[kind], short(span[0]), short(span[1])))
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("0 of %d", v.reads), true
 	}
 	slices.Sort(parts)
-	return fmt.Sprintf("%s of %d lists", strings.Join(parts, ", "), v.reads)
+	return fmt.Sprintf("%s of %d", strings.Join(parts, ", "), v.reads), false
 }
 
 // check compares what readers saw with what clients were told.
@@ -95,6 +97,7 @@ func (h *history) check() *verdict {
 			continue
 		}
 		v.reads++
+		v.settling = h.settling(r)
 		h.judge(v, r, byService[r.service], made)
 	}
 	return v
@@ -185,12 +188,17 @@ func (in *instance) describe(d demand, r read) string {
 }
 
 // report notes the verdict in the table.
-func (v *verdict) report(t testing.TB, fault string) {
+func (v *verdict) report(t testing.TB, fault string, settled bool) {
 	t.Helper()
 	for _, s := range v.samples {
 		t.Error(s)
 	}
-	results.expect(t, v.total() == 0, fault, "lists that break a promise", v.String(), "0")
+	text, ok := v.tell(false)
+	results.expect(t, ok, fault, "lists that break a promise", text, "0")
+	if settled {
+		text, ok = v.tell(true)
+		results.expect(t, ok, fault, "the same soon after the nodes met again", text, "0")
+	}
 	if v.judged == 0 {
 		t.Error("nothing was judged")
 	}

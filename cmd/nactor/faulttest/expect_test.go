@@ -1,6 +1,7 @@
 package faulttest
 
 import (
+	"slices"
 	"time"
 
 	"nactor/naming"
@@ -15,6 +16,8 @@ const (
 	expirySlack = 5 * time.Second
 	// lingering is how long a node that runs may take for a request that its client gave up.
 	lingering = naming.MaxRequestTime + time.Second
+	// lostBeat is what is left when the beat before may have been lost on its way to the owner.
+	lostBeat = 7 * time.Second
 	// grace is what a new owner adds to the time-outs of the instances that it takes over from a
 	// dead one: the time to notice the death, and a beat.
 	grace = 10 * time.Second
@@ -87,12 +90,29 @@ func (h *history) demands(in *instance, node int) []demand {
 		}
 		out = append(out,
 			demand{from, min(next, w.call+naming.DefaultDeleteTimeout-margin), present, w.call},
-			demand{from, min(next, w.call+naming.DefaultBeatTimeout-margin), healthy, w.call})
+			demand{from, min(next, w.call+naming.DefaultBeatTimeout-h.margin(w)), healthy, w.call})
 	}
 	if d, ok := h.silent(in); ok {
 		out = append(out, d)
 	}
 	return out
+}
+
+// margin returns how long before its time-out an instance may turn unhealthy. A beat that
+// was taken while the nodes lost or found each other may not have reached the owner; the
+// next ones do.
+func (h *history) margin(w write) time.Duration {
+	for i := range h.troubles {
+		if tr := &h.troubles[i]; w.ret >= tr.from-margin && w.call <= tr.to+tr.settle {
+			return lostBeat
+		}
+	}
+	return margin
+}
+
+// settling reports whether nodes that did not hear each other still have to agree.
+func (h *history) settling(r read) bool {
+	return slices.ContainsFunc(h.troubles, func(tr trouble) bool { return r.call <= tr.to+tr.settle && r.ret >= tr.to })
 }
 
 // end returns until when a write that its client gave up may be carried out. A node that

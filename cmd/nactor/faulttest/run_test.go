@@ -90,7 +90,7 @@ func (r *run) end() {
 	r.traffic(2 * listedAfter) // what was written last is read
 	r.load.halt()
 	r.t.Logf("requests: %d answered, %d of them by another node than the first, %d not at all", r.load.answers.Load(), r.load.turned.Load(), r.load.gaveUp.Load())
-	r.history.check().report(r.t, r.fault)
+	r.history.check().report(r.t, r.fault, len(r.history.troubles) > 0)
 	r.expect(r.load.gaveUp.Load() == 0 || !r.unfailing, "client calls that no node answered", fmt.Sprintf("%d of %d", r.load.gaveUp.Load(), r.load.answers.Load()),
 		map[bool]string{true: "0"}[r.unfailing])
 	if why := r.load.why.Load(); why != nil {
