@@ -47,9 +47,10 @@ func (c *Cluster) open(name string, receive func(string, proto.Message)) error {
 // arrive do so in order.
 func (c *Cluster) Send(to, name string, message proto.Message) {
 	m := c.Membership().Members().Find(to)
-	if m == nil || !m.Up() && m.Status != Suspect {
+	if m == nil || m.Status == Left {
 		return
 	}
+	// Also to one that is believed dead: it may just have been stalled, and wait for an answer.
 	sender := actor.NewPID(c.System().Address(), senderPrefix+c.self)
 	c.System().Root.RequestWithCustomSender(actor.NewPID(m.RemoteAddr(), InboxPrefix+name), message, sender)
 }
