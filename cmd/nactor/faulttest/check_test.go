@@ -9,14 +9,15 @@ import (
 
 // The kinds of broken promises. The numbers are the invariants of the documentation.
 const (
-	lost       = "I1 lost"      // an acknowledged registration is not listed
-	lostSaved  = "I4 lost"      // the same of a persistent one
-	unhealthy  = "I5 unhealthy" // an instance that beats is shown as unhealthy
-	ghost      = "I6 ghost"     // a deregistered instance is listed
-	undead     = "I6 undead"    // an instance without beats is listed
-	unknown    = "I6 unknown"   // nobody has registered what is listed
-	emptyList  = "empty list"   // of a service that has instances
-	failedRead = "failed read"  // of a node that is up
+	lost       = "I1 lost"        // an acknowledged registration is not listed
+	lostSaved  = "I4 lost"        // the same of a persistent one
+	ownWrite   = "own write lost" // what a node took is not listed by the same node a moment later
+	unhealthy  = "I5 unhealthy"   // an instance that beats is shown as unhealthy
+	ghost      = "I6 ghost"       // a deregistered instance is listed
+	undead     = "I6 undead"      // an instance without beats is listed
+	unknown    = "I6 unknown"     // nobody has registered what is listed
+	emptyList  = "empty list"     // of a service that has instances
+	failedRead = "failed read"    // of a node that is up
 )
 
 // verdict is what a check has found.
@@ -137,7 +138,7 @@ func (h *history) judge(v *verdict, r read, instances []*instance, made map[[2]i
 			if d.what == present {
 				alive++
 			}
-			if kind := d.breach(in, shown, well); kind != "" {
+			if kind := d.breach(r, in, shown, well); kind != "" {
 				v.fail(kind, in.id, r.call, "node %d at %v (answered after %v): %s", r.node, r.call, short(r.ret-r.call), in.describe(d, r))
 				break
 			}
@@ -152,8 +153,10 @@ func (h *history) judge(v *verdict, r read, instances []*instance, made map[[2]i
 }
 
 // breach tells which promise is broken, if any.
-func (d demand) breach(in *instance, shown, well bool) string {
+func (d demand) breach(r read, in *instance, shown, well bool) string {
 	switch {
+	case d.what == present && !shown && r.call < d.own:
+		return ownWrite
 	case d.what == present && !shown && in.persistent:
 		return lostSaved
 	case d.what == present && !shown:

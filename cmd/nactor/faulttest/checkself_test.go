@@ -81,7 +81,7 @@ func TestChecker(t *testing.T) {
 		"all is well":                       {fresh().life(20).list(0, 2, well).list(1, 3, well).list(2, 25, well), nil},
 		"not listed by another node":        {withOther().life(20).list(1, 1.1, other), []string{lost}},
 		"not listed yet":                    {withOther().life(20).list(1, 0.9, other), nil},
-		"not listed by the one that it had": {withOther().life(20).list(0, 0.1, other), []string{lost}},
+		"not listed by the one that it had": {withOther().life(20).list(0, 0.1, other), []string{ownWrite}},
 		"empty":                             {fresh().life(20).list(1, 2), []string{lost, emptyList}},
 		"empty before anything":             {fresh().write(register, 0, 5, acked).list(1, 2), nil},
 		"not acknowledged":                  {fresh().write(register, 0, 0, maybe).list(1, 2), nil},

@@ -28,6 +28,7 @@ type demand struct {
 	from, to instant
 	what     need
 	since    instant // of the write that it follows from
+	own      instant // until then it is demanded only because the node took the write itself
 }
 
 type need int
@@ -72,15 +73,18 @@ func (h *history) demands(in *instance, node int) []demand {
 				break
 			}
 		}
-		from := h.heard(w, node)
+		from, own := h.heard(w, node), instant(0)
+		if w.node == node {
+			own = w.ret + listedAfter
+		}
 		if w.op == deregister {
 			if from, ok := h.gone(in, i, from); ok && from < next {
-				out = append(out, demand{from, next, absent, w.call})
+				out = append(out, demand{from, next, absent, w.call, 0})
 			}
 			continue
 		}
 		if in.persistent {
-			out = append(out, demand{from, next, present, w.call})
+			out = append(out, demand{from, next, present, w.call, own})
 			continue
 		}
 		for _, wipe := range h.wipes {
@@ -89,8 +93,8 @@ func (h *history) demands(in *instance, node int) []demand {
 			}
 		}
 		out = append(out,
-			demand{from, min(next, w.call+naming.DefaultDeleteTimeout-margin), present, w.call},
-			demand{from, min(next, w.call+naming.DefaultBeatTimeout-h.margin(w)), healthy, w.call})
+			demand{from, min(next, w.call+naming.DefaultDeleteTimeout-margin), present, w.call, own},
+			demand{from, min(next, w.call+naming.DefaultBeatTimeout-h.margin(w)), healthy, w.call, 0})
 	}
 	if d, ok := h.silent(in); ok {
 		out = append(out, d)
@@ -174,7 +178,7 @@ func (h *history) silent(in *instance) (demand, bool) {
 			at, call = max(at, end), w.call
 		}
 	}
-	return demand{h.expiry(at), forever, expired, call}, true
+	return demand{h.expiry(at), forever, expired, call, 0}, true
 }
 
 // expiry returns when an instance that was last heard of at an instant must have gone.

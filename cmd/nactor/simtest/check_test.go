@@ -3,6 +3,7 @@ package simtest
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"nactor/naming"
@@ -66,8 +67,8 @@ type checker struct {
 	clients  []*client
 	seen     map[string]bool // node/process/client: was shown healthy at the last look
 	told     map[string]bool // of what was wrong with a client
-	failures int
-	Looks    int
+	failures atomic.Int64
+	looks    atomic.Int64
 }
 
 func newChecker(w *world, clients []*client) *checker {
@@ -83,7 +84,7 @@ func (k *checker) fail(c *client, format string, args ...any) {
 		return
 	}
 	k.told[c.name] = true
-	k.failures++
+	k.failures.Add(1)
 	text := fmt.Sprintf(format, args...)
 	k.w.trace("VIOLATION %s", text)
 	for _, b := range c.state().beats {
@@ -92,7 +93,7 @@ func (k *checker) fail(c *client, format string, args ...any) {
 	for _, n := range k.w.serving() {
 		k.w.trace("  %s", n.describe(c.key))
 	}
-	if k.failures <= maxFailures {
+	if k.failures.Load() <= maxFailures {
 		k.w.t.Errorf("%.3f s: %s", time.Since(k.w.began).Seconds(), text)
 	}
 }
@@ -117,7 +118,7 @@ func (k *checker) look() {
 	seen := map[string]bool{}
 	for _, n := range k.w.serving() {
 		for _, c := range k.clients {
-			k.Looks++
+			k.looks.Add(1)
 			f := c.state()
 			v := n.views.View(c.key)
 			var in *naming.Instance

@@ -69,7 +69,7 @@ func (w *world) sim(d time.Duration) {
 
 	some := slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return !strings.Contains(f.name, *simFault) })
 	end := time.Now().Add(d)
-	for n := 0; time.Now().Before(end) && check.failures < maxFailures; n++ {
+	for n := 0; time.Now().Before(end) && check.failures.Load() < maxFailures; n++ {
 		time.Sleep(w.span(5*time.Second, 45*time.Second))
 		f := some[w.rand.IntN(len(some))]
 		w.trace("fault %d: %s", n, f.name)
@@ -85,5 +85,5 @@ func (w *world) sim(d time.Duration) {
 	if n := runtime.NumGoroutine(); n > maxGoroutines {
 		w.t.Errorf("I11: %d goroutines", n)
 	}
-	w.t.Logf("%d looks; agreement after %v; %+v", check.Looks, took, w.net.Stats())
+	w.t.Logf("%d looks; agreement after %v; %+v", check.looks.Load(), took, w.net.Stats())
 }
