@@ -139,7 +139,8 @@ func (t *step) inherit(in *naming.Instance, silent time.Duration) {
 		kept.Healthy = shown.Healthy
 		shown = kept
 	}
-	if same(p.inst, &shown) {
+	// A registration that says the same again is still the later one.
+	if same(p.inst, &shown) && p.inst.Stamp == shown.Stamp {
 		return
 	}
 	if p.inst.Cluster == shown.Cluster {

@@ -72,6 +72,19 @@ func TestInheritTakesTheLaterRegistration(t *testing.T) {
 	}
 }
 
+// What was registered again unchanged, after a deregistration, stays with both.
+func TestInheritKeepsWhatWasRegisteredAgain(t *testing.T) {
+	a, b := diverge(inst("1", true))
+	gone := naming.Deregister{Addr: naming.Addr{IP: "1", Port: 80, Cluster: "DEFAULT"}, Ephemeral: true}
+	a.do(time.Second, naming.Register{Instance: inst("1", true)})
+	b.do(2*time.Second, gone)
+	b.do(3*time.Second, naming.Register{Instance: inst("1", true)})
+	a.inherits(4*time.Second, b)
+	if a.has("1") == nil {
+		t.Error("lost to the deregistration before it")
+	}
+}
+
 func TestInheritHonoursDeregistration(t *testing.T) {
 	gone := naming.Deregister{Addr: naming.Addr{IP: "1", Port: 80, Cluster: "DEFAULT"}, Ephemeral: true}
 	beat := naming.Beat{Addr: gone.Addr}

@@ -1,0 +1,298 @@
+package switchover
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"nactor/naming"
+)
+
+// Phase is where a cluster is on its way.
+type Phase string
+
+// The phases.
+const (
+	Waiting    Phase = "waiting"    // goes by 1.X; something is missing
+	Confirming Phase = "confirming" // all are ready and are asked once more
+	Committing Phase = "committing" // a decision is on its way to the store
+	Switching  Phase = "switching"  // decided; not all members have followed yet
+	Done       Phase = "done"       // goes by 2.0; a downgrade is possible
+	Closed     Phase = "closed"     // goes by 2.0 for good
+)
+
+// Actions are what the coordinator wants done.
+type Actions struct {
+	Ask     uint64 // the number of a question to all members whether they are ready now; 0: none
+	Commit  *State // to be written where the store holds the epoch before it
+	Follow  bool   // members that have not followed the state in the store are to be reminded
+	Settled *State // all members have followed it
+	Took    time.Duration
+}
+
+// Coordinator collects the reports of all members and decides. Not safe for concurrent use.
+type Coordinator struct {
+	rules Rules
+	state State
+	known bool // the state has been read from the store
+	seats map[string]*seat
+
+	round      uint64
+	asked      naming.Instant
+	confirming bool
+	committing bool
+	committed  naming.Instant // when the state in the store changed, as seen here
+	settled    bool           // that all follow it has been told
+	cause      string         // of the commit under way
+}
+
+// New returns a coordinator that knows nothing yet. Its questions are numbered from after
+// first, so that it can tell its own answers from those to one before it.
+func New(rules Rules, first uint64) *Coordinator {
+	return &Coordinator{rules: rules, seats: map[string]*seat{}, round: first}
+}
+
+// State returns the state in the store, and false while it has not been read.
+func (c *Coordinator) State() (State, bool) { return c.state, c.known }
+
+// Members takes note of who is here.
+func (c *Coordinator) Members(now naming.Instant, members []Member) {
+	seats := make(map[string]*seat, len(members))
+	for _, m := range members {
+		s := c.seats[m.ID]
+		switch {
+		case s == nil:
+			s = &seat{}
+		case s.Process != m.Process:
+			// Another life: what the one before said, or how long it was here, is no matter.
+			s = &seat{}
+		}
+		s.Member = m
+		switch old := m.Up && Old(m.Version); {
+		case !old:
+			s.oldSince = 0
+		case s.oldSince == 0:
+			s.oldSince = now
+		}
+		if !m.Up {
+			s.streak, s.answered = 0, 0
+		}
+		seats[m.ID] = s
+	}
+	c.seats = seats
+}
+
+// Report takes note of what a member says. One of a process that is not here is ignored.
+func (c *Coordinator) Report(now naming.Instant, r Report) {
+	if s := c.seats[r.Node]; s != nil && s.Process == r.Process {
+		s.take(now, &r, c.state.Epoch)
+	}
+}
+
+// Committed takes note of what the store holds, whoever wrote it.
+func (c *Coordinator) Committed(now naming.Instant, state State) {
+	if c.known && state.Epoch <= c.state.Epoch {
+		c.committing = c.committing && state.Epoch > c.state.Epoch
+		return
+	}
+	c.committing, c.confirming = false, false
+	c.state, c.committed = state, now
+	// A coordinator that only now learns what was decided before does not tell of it again,
+	// unless somebody still has to follow.
+	c.settled = false
+	c.known = true
+	for _, s := range c.seats {
+		s.streak, s.answered = 0, 0
+	}
+}
+
+// Failed takes note that the last decision could not be written, or may not have been. It
+// is made again if it still has to be.
+func (c *Coordinator) Failed(now naming.Instant) {
+	c.committing, c.confirming = false, false
+	for _, s := range c.seats {
+		s.streak = min(s.streak, rounds-1)
+	}
+}
+
+// Close returns the decision to close double write, to be written at once, or nil when it
+// is closed already. Kind [naming.KindInvalid] when that cannot be done now; the text says
+// what has to come first. (Nacos forces the switch of a single node by this, and leaves the
+// others where they are.)
+func (c *Coordinator) Close(at time.Time) (*State, error) {
+	switch {
+	case !c.known:
+		return nil, naming.Unavailable("double write cannot be closed yet: the store has not told what the cluster has decided; try again later")
+	case c.state.Closed():
+		return nil, nil
+	case c.committing:
+		return nil, naming.Unavailable("double write cannot be closed while another decision is on its way (%s); try again later", c.cause)
+	}
+	for _, s := range c.sorted() {
+		if Old(s.Version) {
+			return nil, naming.Invalid("double write cannot be closed while %s runs %s (%s): replace it by 2.X first", s.Address, s.Version, s.Status)
+		}
+	}
+	if c.state.Mode != V2 {
+		return nil, naming.Invalid("double write cannot be closed before the cluster has switched to 2.0: %s; see nactor upgrade status", strings.Join(c.WaitsFor(0), "; "))
+	}
+	s := c.state.next(V2, false, at, "double write was closed by an operator")
+	c.committing, c.cause = true, s.Cause
+	return &s, nil
+}
+
+// Step decides what to do now. at is the time for people.
+func (c *Coordinator) Step(now naming.Instant, at time.Time) Actions {
+	var a Actions
+	if !c.known {
+		return a
+	}
+	c.follow(now, &a)
+	if c.committing || c.state.Closed() {
+		return a
+	}
+	if c.state.Mode == V2 {
+		if s := c.arrived(now); s != nil {
+			c.decide(&a, c.state.next(V1, true, at, fmt.Sprintf("%s joined with version %s", s.Address, s.Version)))
+		}
+		return a
+	}
+	switch {
+	case len(c.waitsFor(now)) > 0:
+		c.confirming = false
+	case !c.confirming:
+		c.round++
+		c.confirming, c.asked = true, now
+		a.Ask = c.round
+	case c.confirmed():
+		c.decide(&a, c.state.next(V2, true, at, fmt.Sprintf("all %d members are ready", len(c.seats))))
+	case now.Since(c.asked) >= c.rules.Confirm:
+		c.confirming = false // asked again in the next step
+	}
+	return a
+}
+
+func (c *Coordinator) decide(a *Actions, s State) {
+	a.Commit, c.committing, c.cause = &s, true, s.Cause
+}
+
+// follow watches the members follow the last decision.
+func (c *Coordinator) follow(now naming.Instant, a *Actions) {
+	if c.settled {
+		return
+	}
+	if len(c.behind()) > 0 {
+		a.Follow = true
+		return
+	}
+	if len(c.seats) > 0 {
+		c.settled = true
+		a.Settled, a.Took = &c.state, now.Since(c.committed)
+	}
+}
+
+// behind returns the members of 2.X that are here and have not followed the last decision.
+func (c *Coordinator) behind() []*seat {
+	var out []*seat
+	for _, s := range c.sorted() {
+		if s.Up && !Old(s.Version) && (s.report == nil || s.report.Applied.Epoch < c.state.Epoch) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// arrived returns a 1.X member that has come to stay.
+func (c *Coordinator) arrived(now naming.Instant) *seat {
+	for _, s := range c.sorted() {
+		if s.oldSince != 0 && now.Since(s.oldSince) >= c.rules.Steady {
+			return s
+		}
+	}
+	return nil
+}
+
+// confirmed reports whether all have answered the last question with ready.
+func (c *Coordinator) confirmed() bool {
+	for _, s := range c.seats {
+		if s.answered != c.round {
+			return false
+		}
+	}
+	return true
+}
+
+// WaitsFor tells what a switch to 2.0 waits for, a sentence each.
+func (c *Coordinator) WaitsFor(now naming.Instant) []string {
+	if !c.known {
+		return []string{"the store has not told yet what the cluster has decided"}
+	}
+	if c.state.Mode == V2 {
+		return nil
+	}
+	return c.waitsFor(now)
+}
+
+func (c *Coordinator) waitsFor(now naming.Instant) []string {
+	var out []string
+	if len(c.seats) == 0 {
+		out = append(out, "no member is known yet")
+	}
+	for _, s := range c.sorted() {
+		if why := c.lacks(now, s); why != "" {
+			out = append(out, s.Address+" "+why)
+		}
+	}
+	return out
+}
+
+// lacks tells what a member still has to do, "" for nothing.
+func (c *Coordinator) lacks(now naming.Instant, s *seat) string {
+	switch {
+	case Old(s.Version):
+		return "runs " + s.Version + ": replace it by 2.X"
+	case !s.Up:
+		return "is " + cmp.Or(s.Status, "down") + ": start it, or take it off the list of nodes"
+	case s.report == nil:
+		return "has not reported yet"
+	case now.Since(s.heard) > c.rules.fresh():
+		return fmt.Sprintf("has not reported for %v", now.Since(s.heard).Round(100*time.Millisecond))
+	case s.report.Applied.Epoch != c.state.Epoch:
+		return fmt.Sprintf("has not followed to epoch %d yet", c.state.Epoch)
+	case !s.report.Ready:
+		return "is not ready: " + cmp.Or(strings.Join(s.report.Reasons, "; "), "it gives no reason")
+	case s.streak < rounds:
+		return "is ready, and is to say so once more"
+	}
+	return ""
+}
+
+func (c *Coordinator) sorted() []*seat {
+	out := make([]*seat, 0, len(c.seats))
+	for _, s := range c.seats {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b *seat) int {
+		return cmp.Or(strings.Compare(a.Address, b.Address), strings.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+// Phase tells where the cluster is.
+func (c *Coordinator) Phase() Phase {
+	switch {
+	case c.committing:
+		return Committing
+	case c.known && !c.settled && c.state.Epoch > 0:
+		return Switching
+	case c.state.Closed() && c.known:
+		return Closed
+	case c.state.Mode == V2:
+		return Done
+	case c.confirming:
+		return Confirming
+	}
+	return Waiting
+}
