@@ -16,46 +16,18 @@ import (
 // asker puts questions about actors to other nodes and answers theirs.
 type asker struct {
 	*Services
-	mu      sync.Mutex
-	waiting map[uint64]chan proto.Message // capacity 1
-	wg      sync.WaitGroup
+	questions *Questions
+	wg        sync.WaitGroup
 }
 
-// Bounds of a question.
-const (
-	askTime  = 2 * time.Second
-	maxAsked = 64     // questions at once, of others and of this node
-	maxShown = 10_000 // actors in one answer
-)
+// maxShown is how many actors there are in one answer.
+const maxShown = 10_000
 
-func newAsker(s *Services) *asker {
-	return &asker{Services: s, waiting: map[uint64]chan proto.Message{}}
-}
+func newAsker(s *Services) *asker { return &asker{Services: s, questions: NewQuestions()} }
 
 // ask sends a question, which make builds for its number, and returns the answer.
 func (a *asker) ask(ctx context.Context, to string, question func(id uint64) proto.Message) (proto.Message, error) {
-	id, answer := a.gateway.ids.Add(1), make(chan proto.Message, 1)
-	a.mu.Lock()
-	if len(a.waiting) >= maxAsked {
-		a.mu.Unlock()
-		return nil, naming.Unavailable("%d questions about actors are waiting; try again later", maxAsked)
-	}
-	a.waiting[id] = answer
-	a.mu.Unlock()
-	defer func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.waiting, id)
-	}()
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	a.Peers.Send(to, inboxAsk, question(id))
-	select {
-	case m := <-answer:
-		return m, nil
-	case <-ctx.Done():
-		return nil, naming.Unavailable("node %s did not answer in time: %w", to, ctx.Err())
-	}
+	return a.questions.Ask(ctx, to, func(id uint64) { a.Peers.Send(to, inboxAsk, question(id)) })
 }
 
 // receive takes questions and answers.
@@ -70,24 +42,15 @@ func (a *asker) receive(from string, message proto.Message) {
 		a.Peers.Send(from, inboxAsk, out)
 	case *actorpb.ActorQuery:
 		a.wg.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), askTime)
+			ctx, cancel := context.WithTimeout(context.Background(), AskTime)
 			defer cancel()
 			info, err := a.inspectHere(ctx, m.Identity)
 			a.Peers.Send(from, inboxAsk, answerOf(m.Id, info, err))
 		})
 	case *actorpb.ActorsAnswer:
-		a.answered(m.Id, m)
+		a.questions.Answer(m.Id, m)
 	case *actorpb.ActorAnswer:
-		a.answered(m.Id, m)
-	}
-}
-
-func (a *asker) answered(id uint64, m proto.Message) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if c := a.waiting[id]; c != nil {
-		delete(a.waiting, id)
-		c <- m
+		a.questions.Answer(m.Id, m)
 	}
 }
 

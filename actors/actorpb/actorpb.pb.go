@@ -3247,6 +3247,379 @@ func (x *ActorAnswer) GetHandled() uint64 {
 	return 0
 }
 
+// UpgradeReport is what a node says of itself to the coordinator of the upgrade: its vote.
+type UpgradeReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Process       string                 `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
+	Applied       []byte                 `protobuf:"bytes,2,opt,name=applied,proto3" json:"applied,omitempty"` // the decision that it goes by, as the store holds it
+	Round         uint64                 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"`    // the question that it answers; 0: its own check
+	Ready         bool                   `protobuf:"varint,4,opt,name=ready,proto3" json:"ready,omitempty"`
+	Reasons       []string               `protobuf:"bytes,5,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	Services      uint64                 `protobuf:"varint,6,opt,name=services,proto3" json:"services,omitempty"`
+	Pending       uint64                 `protobuf:"varint,7,opt,name=pending,proto3" json:"pending,omitempty"`
+	OldestPending int64                  `protobuf:"varint,8,opt,name=oldest_pending,json=oldestPending,proto3" json:"oldest_pending,omitempty"` // ns
+	Differing     []*UpgradeDiffering    `protobuf:"bytes,9,rep,name=differing,proto3" json:"differing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpgradeReport) Reset() {
+	*x = UpgradeReport{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpgradeReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpgradeReport) ProtoMessage() {}
+
+func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpgradeReport.ProtoReflect.Descriptor instead.
+func (*UpgradeReport) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *UpgradeReport) GetProcess() string {
+	if x != nil {
+		return x.Process
+	}
+	return ""
+}
+
+func (x *UpgradeReport) GetApplied() []byte {
+	if x != nil {
+		return x.Applied
+	}
+	return nil
+}
+
+func (x *UpgradeReport) GetRound() uint64 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *UpgradeReport) GetReady() bool {
+	if x != nil {
+		return x.Ready
+	}
+	return false
+}
+
+func (x *UpgradeReport) GetReasons() []string {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *UpgradeReport) GetServices() uint64 {
+	if x != nil {
+		return x.Services
+	}
+	return 0
+}
+
+func (x *UpgradeReport) GetPending() uint64 {
+	if x != nil {
+		return x.Pending
+	}
+	return 0
+}
+
+func (x *UpgradeReport) GetOldestPending() int64 {
+	if x != nil {
+		return x.OldestPending
+	}
+	return 0
+}
+
+func (x *UpgradeReport) GetDiffering() []*UpgradeDiffering {
+	if x != nil {
+		return x.Differing
+	}
+	return nil
+}
+
+type UpgradeDiffering struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Service       string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	Differences   []string               `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpgradeDiffering) Reset() {
+	*x = UpgradeDiffering{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpgradeDiffering) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpgradeDiffering) ProtoMessage() {}
+
+func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpgradeDiffering.ProtoReflect.Descriptor instead.
+func (*UpgradeDiffering) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *UpgradeDiffering) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *UpgradeDiffering) GetDifferences() []string {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+// UpgradeAsk asks a node to check at once whether it is ready, and to follow the decision of
+// an epoch if it has not.
+type UpgradeAsk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Round         uint64                 `protobuf:"varint,1,opt,name=round,proto3" json:"round,omitempty"`
+	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpgradeAsk) Reset() {
+	*x = UpgradeAsk{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpgradeAsk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpgradeAsk) ProtoMessage() {}
+
+func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpgradeAsk.ProtoReflect.Descriptor instead.
+func (*UpgradeAsk) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *UpgradeAsk) GetRound() uint64 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *UpgradeAsk) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+// UpgradeExplain asks the coordinator where the upgrade stands; UpgradeClose to close double
+// write. It answers UpgradeAnswer.
+type UpgradeExplain struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpgradeExplain) Reset() {
+	*x = UpgradeExplain{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpgradeExplain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpgradeExplain) ProtoMessage() {}
+
+func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpgradeExplain.ProtoReflect.Descriptor instead.
+func (*UpgradeExplain) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *UpgradeExplain) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type UpgradeClose struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpgradeClose) Reset() {
+	*x = UpgradeClose{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpgradeClose) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpgradeClose) ProtoMessage() {}
+
+func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpgradeClose.ProtoReflect.Descriptor instead.
+func (*UpgradeClose) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *UpgradeClose) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type UpgradeAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Kind          uint32                 `protobuf:"varint,2,opt,name=kind,proto3" json:"kind,omitempty"` // of the error, when there is one
+	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Explanation   []byte                 `protobuf:"bytes,4,opt,name=explanation,proto3" json:"explanation,omitempty"` // JSON
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpgradeAnswer) Reset() {
+	*x = UpgradeAnswer{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpgradeAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpgradeAnswer) ProtoMessage() {}
+
+func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpgradeAnswer.ProtoReflect.Descriptor instead.
+func (*UpgradeAnswer) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *UpgradeAnswer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *UpgradeAnswer) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *UpgradeAnswer) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *UpgradeAnswer) GetExplanation() []byte {
+	if x != nil {
+		return x.Explanation
+	}
+	return nil
+}
+
 var File_actors_actorpb_actorpb_proto protoreflect.FileDescriptor
 
 const file_actors_actorpb_actorpb_proto_rawDesc = "" +
@@ -3503,7 +3876,33 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"committing\x12\x1b\n" +
 	"\tlast_beat\x18\t \x01(\x03R\blastBeat\x12\x18\n" +
 	"\ahandled\x18\n" +
-	" \x01(\x04R\ahandledB\x17Z\x15nactor/actors/actorpbb\x06proto3"
+	" \x01(\x04R\ahandled\"\xa5\x02\n" +
+	"\rUpgradeReport\x12\x18\n" +
+	"\aprocess\x18\x01 \x01(\tR\aprocess\x12\x18\n" +
+	"\aapplied\x18\x02 \x01(\fR\aapplied\x12\x14\n" +
+	"\x05round\x18\x03 \x01(\x04R\x05round\x12\x14\n" +
+	"\x05ready\x18\x04 \x01(\bR\x05ready\x12\x18\n" +
+	"\areasons\x18\x05 \x03(\tR\areasons\x12\x1a\n" +
+	"\bservices\x18\x06 \x01(\x04R\bservices\x12\x18\n" +
+	"\apending\x18\a \x01(\x04R\apending\x12%\n" +
+	"\x0eoldest_pending\x18\b \x01(\x03R\roldestPending\x12=\n" +
+	"\tdiffering\x18\t \x03(\v2\x1f.nactor.actors.UpgradeDifferingR\tdiffering\"N\n" +
+	"\x10UpgradeDiffering\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12 \n" +
+	"\vdifferences\x18\x02 \x03(\tR\vdifferences\"8\n" +
+	"\n" +
+	"UpgradeAsk\x12\x14\n" +
+	"\x05round\x18\x01 \x01(\x04R\x05round\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\" \n" +
+	"\x0eUpgradeExplain\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"\x1e\n" +
+	"\fUpgradeClose\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"k\n" +
+	"\rUpgradeAnswer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\rR\x04kind\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12 \n" +
+	"\vexplanation\x18\x04 \x01(\fR\vexplanationB\x17Z\x15nactor/actors/actorpbb\x06proto3"
 
 var (
 	file_actors_actorpb_actorpb_proto_rawDescOnce sync.Once
@@ -3517,53 +3916,59 @@ func file_actors_actorpb_actorpb_proto_rawDescGZIP() []byte {
 	return file_actors_actorpb_actorpb_proto_rawDescData
 }
 
-var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_actors_actorpb_actorpb_proto_goTypes = []any{
-	(*Key)(nil),          // 0: nactor.actors.Key
-	(*Addr)(nil),         // 1: nactor.actors.Addr
-	(*Instance)(nil),     // 2: nactor.actors.Instance
-	(*Overlay)(nil),      // 3: nactor.actors.Overlay
-	(*Checker)(nil),      // 4: nactor.actors.Checker
-	(*ClusterMeta)(nil),  // 5: nactor.actors.ClusterMeta
-	(*Meta)(nil),         // 6: nactor.actors.Meta
-	(*Revision)(nil),     // 7: nactor.actors.Revision
-	(*View)(nil),         // 8: nactor.actors.View
-	(*Delta)(nil),        // 9: nactor.actors.Delta
-	(*Packet)(nil),       // 10: nactor.actors.Packet
-	(*Ack)(nil),          // 11: nactor.actors.Ack
-	(*Deltas)(nil),       // 12: nactor.actors.Deltas
-	(*Digest)(nil),       // 13: nactor.actors.Digest
-	(*Entry)(nil),        // 14: nactor.actors.Entry
-	(*Listing)(nil),      // 15: nactor.actors.Listing
-	(*Pull)(nil),         // 16: nactor.actors.Pull
-	(*Views)(nil),        // 17: nactor.actors.Views
-	(*Gone)(nil),         // 18: nactor.actors.Gone
-	(*Synced)(nil),       // 19: nactor.actors.Synced
-	(*Claim)(nil),        // 20: nactor.actors.Claim
-	(*Claimed)(nil),      // 21: nactor.actors.Claimed
-	(*Handoff)(nil),      // 22: nactor.actors.Handoff
-	(*Heritage)(nil),     // 23: nactor.actors.Heritage
-	(*Tombstone)(nil),    // 24: nactor.actors.Tombstone
-	(*Commands)(nil),     // 25: nactor.actors.Commands
-	(*Command)(nil),      // 26: nactor.actors.Command
-	(*Empty)(nil),        // 27: nactor.actors.Empty
-	(*Register)(nil),     // 28: nactor.actors.Register
-	(*Deregister)(nil),   // 29: nactor.actors.Deregister
-	(*Beat)(nil),         // 30: nactor.actors.Beat
-	(*Update)(nil),       // 31: nactor.actors.Update
-	(*Patch)(nil),        // 32: nactor.actors.Patch
-	(*EditMetadata)(nil), // 33: nactor.actors.EditMetadata
-	(*SetHealth)(nil),    // 34: nactor.actors.SetHealth
-	(*Replies)(nil),      // 35: nactor.actors.Replies
-	(*Reply)(nil),        // 36: nactor.actors.Reply
-	(*Beats)(nil),        // 37: nactor.actors.Beats
-	(*ServiceBeats)(nil), // 38: nactor.actors.ServiceBeats
-	(*BeatsTaken)(nil),   // 39: nactor.actors.BeatsTaken
-	(*ActorsQuery)(nil),  // 40: nactor.actors.ActorsQuery
-	(*ActorsAnswer)(nil), // 41: nactor.actors.ActorsAnswer
-	(*Activation)(nil),   // 42: nactor.actors.Activation
-	(*ActorQuery)(nil),   // 43: nactor.actors.ActorQuery
-	(*ActorAnswer)(nil),  // 44: nactor.actors.ActorAnswer
+	(*Key)(nil),              // 0: nactor.actors.Key
+	(*Addr)(nil),             // 1: nactor.actors.Addr
+	(*Instance)(nil),         // 2: nactor.actors.Instance
+	(*Overlay)(nil),          // 3: nactor.actors.Overlay
+	(*Checker)(nil),          // 4: nactor.actors.Checker
+	(*ClusterMeta)(nil),      // 5: nactor.actors.ClusterMeta
+	(*Meta)(nil),             // 6: nactor.actors.Meta
+	(*Revision)(nil),         // 7: nactor.actors.Revision
+	(*View)(nil),             // 8: nactor.actors.View
+	(*Delta)(nil),            // 9: nactor.actors.Delta
+	(*Packet)(nil),           // 10: nactor.actors.Packet
+	(*Ack)(nil),              // 11: nactor.actors.Ack
+	(*Deltas)(nil),           // 12: nactor.actors.Deltas
+	(*Digest)(nil),           // 13: nactor.actors.Digest
+	(*Entry)(nil),            // 14: nactor.actors.Entry
+	(*Listing)(nil),          // 15: nactor.actors.Listing
+	(*Pull)(nil),             // 16: nactor.actors.Pull
+	(*Views)(nil),            // 17: nactor.actors.Views
+	(*Gone)(nil),             // 18: nactor.actors.Gone
+	(*Synced)(nil),           // 19: nactor.actors.Synced
+	(*Claim)(nil),            // 20: nactor.actors.Claim
+	(*Claimed)(nil),          // 21: nactor.actors.Claimed
+	(*Handoff)(nil),          // 22: nactor.actors.Handoff
+	(*Heritage)(nil),         // 23: nactor.actors.Heritage
+	(*Tombstone)(nil),        // 24: nactor.actors.Tombstone
+	(*Commands)(nil),         // 25: nactor.actors.Commands
+	(*Command)(nil),          // 26: nactor.actors.Command
+	(*Empty)(nil),            // 27: nactor.actors.Empty
+	(*Register)(nil),         // 28: nactor.actors.Register
+	(*Deregister)(nil),       // 29: nactor.actors.Deregister
+	(*Beat)(nil),             // 30: nactor.actors.Beat
+	(*Update)(nil),           // 31: nactor.actors.Update
+	(*Patch)(nil),            // 32: nactor.actors.Patch
+	(*EditMetadata)(nil),     // 33: nactor.actors.EditMetadata
+	(*SetHealth)(nil),        // 34: nactor.actors.SetHealth
+	(*Replies)(nil),          // 35: nactor.actors.Replies
+	(*Reply)(nil),            // 36: nactor.actors.Reply
+	(*Beats)(nil),            // 37: nactor.actors.Beats
+	(*ServiceBeats)(nil),     // 38: nactor.actors.ServiceBeats
+	(*BeatsTaken)(nil),       // 39: nactor.actors.BeatsTaken
+	(*ActorsQuery)(nil),      // 40: nactor.actors.ActorsQuery
+	(*ActorsAnswer)(nil),     // 41: nactor.actors.ActorsAnswer
+	(*Activation)(nil),       // 42: nactor.actors.Activation
+	(*ActorQuery)(nil),       // 43: nactor.actors.ActorQuery
+	(*ActorAnswer)(nil),      // 44: nactor.actors.ActorAnswer
+	(*UpgradeReport)(nil),    // 45: nactor.actors.UpgradeReport
+	(*UpgradeDiffering)(nil), // 46: nactor.actors.UpgradeDiffering
+	(*UpgradeAsk)(nil),       // 47: nactor.actors.UpgradeAsk
+	(*UpgradeExplain)(nil),   // 48: nactor.actors.UpgradeExplain
+	(*UpgradeClose)(nil),     // 49: nactor.actors.UpgradeClose
+	(*UpgradeAnswer)(nil),    // 50: nactor.actors.UpgradeAnswer
 }
 var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	2,  // 0: nactor.actors.Instance.registered:type_name -> nactor.actors.Instance
@@ -3636,11 +4041,12 @@ var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	1,  // 67: nactor.actors.ServiceBeats.addrs:type_name -> nactor.actors.Addr
 	42, // 68: nactor.actors.ActorsAnswer.actors:type_name -> nactor.actors.Activation
 	7,  // 69: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
-	70, // [70:70] is the sub-list for method output_type
-	70, // [70:70] is the sub-list for method input_type
-	70, // [70:70] is the sub-list for extension type_name
-	70, // [70:70] is the sub-list for extension extendee
-	0,  // [0:70] is the sub-list for field type_name
+	46, // 70: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
+	71, // [71:71] is the sub-list for method output_type
+	71, // [71:71] is the sub-list for method input_type
+	71, // [71:71] is the sub-list for extension type_name
+	71, // [71:71] is the sub-list for extension extendee
+	0,  // [0:71] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorpb_actorpb_proto_init() }
@@ -3680,7 +4086,7 @@ func file_actors_actorpb_actorpb_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorpb_actorpb_proto_rawDesc), len(file_actors_actorpb_actorpb_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   45,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
