@@ -42,6 +42,7 @@ type Membership struct {
 	events chan serf.Event
 	wake   chan struct{} // capacity 1: something may have changed
 	turn   chan struct{} // capacity 1: whose turn it is to announce something
+	untold atomic.Bool   // nobody confirmed to have heard the last of it
 	quit   chan struct{}
 	wg     sync.WaitGroup
 
@@ -60,6 +61,10 @@ const (
 	probeTimeout  = 250 * time.Millisecond
 	suspicion     = 3
 	joinEvery     = time.Second
+	// Gossip can lose what a node says of itself (memberlist's queue takes two messages of
+	// one length for the same now and then): nodes that differ on who is ready differ on who
+	// owns what until they compare all they know.
+	exchangeEvery = 2 * time.Second
 	streamTimeout = 2 * time.Second
 	joinLogEvery  = 30 * time.Second
 	redialEvery   = 100 * time.Millisecond
@@ -93,7 +98,7 @@ func Join(cfg Gossip) (*Membership, error) {
 	ml := memberlist.DefaultLANConfig()
 	ml.ProbeInterval, ml.ProbeTimeout, ml.SuspicionMult = probeInterval, probeTimeout, suspicion
 	ml.GossipInterval = 100 * time.Millisecond
-	ml.PushPullInterval = 15 * time.Second
+	ml.PushPullInterval = exchangeEvery
 	// The seeds are tried one after the other: those that are cut off must not hold up the
 	// others, nor the heal be missed while a dial waits for an answer.
 	ml.TCPTimeout = streamTimeout
@@ -153,10 +158,30 @@ func (m *Membership) Announce(edit func(*Member)) {
 		return
 	}
 	m.touch()
-	if err := m.serf.SetTags(tags); err != nil {
-		// Nobody confirmed to have heard it. They will: nodes exchange all they know.
+	m.tell(tags)
+}
+
+// tell has the others told what this node says of itself. When that is not confirmed, they
+// are told again later.
+func (m *Membership) tell(tags map[string]string) {
+	err := m.serf.SetTags(tags)
+	m.untold.Store(err != nil)
+	if err != nil {
 		m.cfg.Logger.Debug("a change of this node is not confirmed yet", "err", err)
 	}
+}
+
+// retell repeats what nobody confirmed to have heard.
+func (m *Membership) retell() {
+	if !m.untold.Load() {
+		return
+	}
+	m.turn <- struct{}{}
+	defer func() { <-m.turn }()
+	m.mu.Lock()
+	tags := m.self.tags()
+	m.mu.Unlock()
+	m.tell(tags)
 }
 
 func equalTags(a, b map[string]string) bool {
@@ -385,6 +410,7 @@ func (m *Membership) join() {
 	defer t.Stop()
 	var logged time.Time
 	for {
+		m.retell()
 		if missing := m.missing(); len(missing) > 0 {
 			_, err := m.serf.Join(missing, true)
 			if err != nil && time.Since(logged) > joinLogEvery {
