@@ -6,15 +6,29 @@ import (
 	"nactor/naming/v2"
 )
 
-// Structure is what both structures of a service are.
-type Structure interface {
+// Machine is a service that can be driven.
+type Machine interface {
 	Step(env naming.Env, cmd naming.Command) naming.Effects
 	View(rev naming.Revision) *naming.View
 	Deadline() (naming.Instant, bool)
 	Clock(addr naming.Addr, ephemeral bool) *naming.BeatClock
-	Follow(now naming.Instant, view *naming.View, clock func(naming.Addr, bool) *naming.BeatClock)
 	Exists() bool
 	Len() int
+}
+
+// Owner is a service that can be handed over to another owner.
+type Owner interface {
+	Machine
+	Heritage(view *naming.View, now naming.Instant) naming.Heritage
+	Inherit(env naming.Env, h naming.Heritage) naming.Effects
+	Credit(env naming.Env, h naming.Heritage)
+	Reconcile(env naming.Env, saved naming.Saved) naming.Effects
+}
+
+// Structure is what both structures of a service are.
+type Structure interface {
+	Owner
+	Follow(now naming.Instant, view *naming.View, clock func(naming.Addr, bool) *naming.BeatClock)
 }
 
 var (

@@ -14,7 +14,7 @@ import (
 // [naming.Registry], [naming.Reader] and [naming.Subscriptions]; see [Oracle.Settings] for
 // the rest. What Do has done is shown when it returns. Time stands still but for Advance.
 type Oracle struct {
-	model Model
+	make func(naming.Key) Machine
 
 	mu       sync.Mutex
 	now      naming.Instant
@@ -27,14 +27,19 @@ type Oracle struct {
 }
 
 type service struct {
-	Structure
+	Machine
 	view *naming.View
 }
 
 // NewOracle returns an empty registry that serves the given structure.
 func NewOracle(model Model) *Oracle {
+	return NewOracleOf(func(key naming.Key) Machine { return model.New(key) })
+}
+
+// NewOracleOf returns an empty registry of services that are made by make.
+func NewOracleOf(make func(naming.Key) Machine) *Oracle {
 	return &Oracle{
-		model: model, rules: naming.DefaultRules(), now: naming.Instant(time.Hour),
+		make: make, rules: naming.DefaultRules(), now: naming.Instant(time.Hour),
 		services: map[naming.Key]*service{}, subs: map[naming.Key][]subscription{},
 		ledger: Ledger{}, settings: newSettings(),
 	}
@@ -49,7 +54,7 @@ func (o *Oracle) Do(ctx context.Context, key naming.Key, cmd naming.Command) (na
 	defer o.mu.Unlock()
 	s := o.services[key]
 	if s == nil {
-		s = &service{Structure: o.model.New(key)}
+		s = &service{Machine: o.make(key)}
 	}
 	e := o.step(key, s, cmd)
 	if s.view != nil {

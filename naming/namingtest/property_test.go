@@ -33,18 +33,24 @@ var testKey = naming.Key{Namespace: "public", Group: "DEFAULT_GROUP", Name: "s"}
 
 // world is one service under random commands.
 type world struct {
-	Structure
+	Machine
 	model Model
 	now   naming.Instant
 	rules naming.Rules
+	stamp uint64
 }
 
 func newWorld(m Model) *world {
-	return &world{Structure: m.New(testKey), model: m, now: naming.Instant(time.Hour), rules: naming.DefaultRules()}
+	return &world{Machine: m.New(testKey), model: m, now: naming.Instant(time.Hour), rules: naming.DefaultRules()}
 }
 
 func (w *world) step(cmd naming.Command) naming.Effects {
-	return w.Step(naming.Env{Now: w.now, Rules: &w.rules}, cmd)
+	return w.Step(w.env(), cmd)
+}
+
+func (w *world) env() naming.Env {
+	w.stamp++
+	return naming.Env{Now: w.now, Rules: &w.rules, Stamp: w.stamp}
 }
 
 // pass lets d pass, with a tick at each deadline on the way.

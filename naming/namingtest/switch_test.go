@@ -49,7 +49,7 @@ func (p *pair) catchUp() {
 		return
 	}
 	p.task = upgrade.Task{}
-	a, b := p.one.Structure.(*v1.Service), p.two.Structure.(*v2.Service)
+	a, b := p.one.Machine.(*v1.Service), p.two.Machine.(*v2.Service)
 	if p.serving == V1 {
 		upgrade.ToV2(p.one.now, a, b)
 	} else {
@@ -132,7 +132,7 @@ func TestRoundTrip(t *testing.T) {
 		w := newWorld(m)
 		history(t, SettledAddrs(), func(cmd naming.Command) { w.step(cmd) }, func(d time.Duration) { w.pass(d, func(naming.Effects) {}) })
 		var back Structure
-		switch s := w.Structure.(type) {
+		switch s := w.Machine.(type) {
 		case *v1.Service:
 			there, again := v2.New(testKey), v1.New(testKey)
 			upgrade.ToV2(w.now, s, there)

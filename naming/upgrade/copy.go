@@ -28,11 +28,15 @@ func ToV2(now naming.Instant, from *v1.Service, to *v2.Service) {
 	to.Follow(now, V2View(from.View(naming.Revision{}), from.Clock), from.Clock)
 }
 
-// V2View returns what the 2.0 structure can hold of a 1.x view. Where several clusters
-// have the same ip:port of one kind, 2.0 keeps the one last heard of, and if that does not
-// tell, the first by name.
+// V2View returns what the 2.0 structure can hold of a view, which may be one of either
+// structure. Where several clusters have the same ip:port of one kind, 2.0 keeps the one
+// last heard of. If the clocks do not tell, because a life has just begun, a healthy one
+// was heard of later than an unhealthy one; then the later stamp counts, then the name.
 func V2View(view *naming.View, clock func(naming.Addr, bool) *naming.BeatClock) *naming.View {
-	out := &naming.View{Key: view.Key, Revision: view.Revision, Meta: view.Meta, Ephemeral: view.Ephemeral, Overlays: view.Overlays}
+	out := &naming.View{
+		Key: view.Key, Revision: view.Revision, Parent: view.Parent, Stored: view.Stored,
+		Meta: view.Meta, Ephemeral: view.Ephemeral, Overlays: view.Overlays,
+	}
 	if v1.Implied(view.Meta) {
 		out.Meta = nil
 	}

@@ -93,7 +93,7 @@ func contested(host []*naming.Instance) bool {
 	return false
 }
 
-// latest returns the instance of a kind that was last heard of.
+// latest returns the instance of a kind that was last heard of; see [V2View].
 func latest(host []*naming.Instance, ephemeral bool, clock func(naming.Addr, bool) *naming.BeatClock) (last *naming.Instance) {
 	var heard naming.Instant
 	for _, in := range ofKind(host, ephemeral) {
@@ -101,9 +101,17 @@ func latest(host []*naming.Instance, ephemeral bool, clock func(naming.Addr, boo
 		if c := clock(in.Addr(), ephemeral); c != nil {
 			at = c.Last
 		}
-		if last == nil || at > heard {
+		if last == nil || at > heard || at == heard && newer(in, last) {
 			last, heard = in, at
 		}
 	}
 	return last
+}
+
+// newer tells which of two instances that were heard of at the same time is the newer one.
+func newer(a, b *naming.Instance) bool {
+	if a.Healthy != b.Healthy {
+		return a.Healthy
+	}
+	return a.Stamp > b.Stamp
 }

@@ -23,7 +23,7 @@ func (t *step) overwritten(addr naming.Addr) {
 			return
 		}
 		in := *r.inst
-		in.Registered = nil
+		in.Registered, in.Stamp = nil, t.stamp
 		r.inst = &in
 		t.save(r.inst)
 	})
@@ -41,18 +41,37 @@ func (t *step) drop(addr naming.Addr) bool {
 	if _, ok := t.carried[addr]; !ok {
 		return false
 	}
-	rest := maps.Clone(t.carried) // views hold the old map
-	delete(rest, addr)
-	if len(rest) == 0 {
-		rest = nil
-	}
-	t.carried = rest
+	t.carry(addr, nil)
 	t.record(naming.Record{Kind: naming.RecordOverlay, Addr: addr, Delete: true})
 	return true
 }
 
-// forget drops the overlays of addresses that hold nothing.
+// carry replaces an overlay; nil: by none.
+func (t *step) carry(addr naming.Addr, o *naming.Overlay) {
+	next := maps.Clone(t.carried) // views hold the old map
+	switch {
+	case o == nil:
+		delete(next, addr)
+	case next == nil:
+		next = map[naming.Addr]*naming.Overlay{addr: o}
+	default:
+		next[addr] = o
+	}
+	if len(next) == 0 {
+		next = nil
+	}
+	t.carried = next
+}
+
+// forget drops the overlays of addresses that hold nothing, but not while this life is
+// young: what they cover may still be on its way from the owner before.
 func (t *step) forget() {
+	if until := t.memory.Began.Add(t.rules.Remember); t.now < until && t.memory.Began != 0 {
+		if len(t.carried) > 0 {
+			t.wake(until)
+		}
+		return
+	}
 	var rest map[naming.Addr]*naming.Overlay
 	for addr, o := range t.carried {
 		if t.at(addr, func(*record) {}) == 0 {

@@ -72,6 +72,7 @@ func (t *step) write(r *record, in naming.Instance) {
 	if same(r.inst, &in) {
 		return
 	}
+	in.Stamp = t.stamp // here an edit is a word as good as a registration
 	r.inst = &in
 	t.wakeFor(r.inst, r.clock.Last)
 	t.save(r.inst)

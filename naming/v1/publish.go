@@ -13,6 +13,7 @@ func (t *step) register(in *naming.Instance) {
 	if t.Err = t.admit(in.Cluster); t.Err != nil {
 		return
 	}
+	in.Stamp = t.stamp
 	if w := storedWeight(in.Weight); w != in.Weight {
 		c := *in
 		c.Weight = w
@@ -44,11 +45,16 @@ func (t *step) register(in *naming.Instance) {
 func (t *step) deregister(c naming.Deregister) {
 	r := t.find(c.Addr, c.Ephemeral)
 	if r == nil {
+		if c.Ephemeral {
+			t.memory.Bury(c.Addr, t.now, t.stamp) // another owner may have it
+		}
 		return
 	}
 	in := r.inst
 	t.remove(in)
-	if !in.Ephemeral {
+	if in.Ephemeral { // of the others the store has the last word
+		t.memory.Bury(in.Addr(), t.now, t.stamp)
+	} else {
 		t.record(naming.Record{Kind: naming.RecordInstance, Addr: in.Addr(), Delete: true})
 	}
 	t.changed(naming.InstanceDeregistered, in)

@@ -2,6 +2,7 @@ package v1
 
 import (
 	"nactor/naming"
+	"nactor/naming/heritage"
 )
 
 // Service is one service in the structure of Nacos 1.x. Not safe for concurrent use.
@@ -12,8 +13,9 @@ type Service struct {
 	clusters []cluster                       // sorted by name; none is empty
 	carried  map[naming.Addr]*naming.Overlay // overlays of the 2.0 structure that still hold; see carry.go
 	touched  naming.Instant                  // last change
-	due      naming.Instant                  // when Tick may next change something
-	waiting  bool                            // due is set
+	memory   heritage.Memory
+	due      naming.Instant // when Tick may next change something
+	waiting  bool           // due is set
 }
 
 // New returns a service that does not exist yet; its first command may bring it to life.
@@ -24,6 +26,7 @@ func New(key naming.Key) *Service { return &Service{key: key} }
 func Restore(view *naming.View, now naming.Instant) *Service {
 	s := New(view.Key)
 	s.Follow(now, view, func(naming.Addr, bool) *naming.BeatClock { return nil })
+	s.memory.Began = now
 	return s
 }
 

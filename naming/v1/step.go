@@ -9,7 +9,7 @@ import (
 // Step carries out one command and returns what it did. A step with Effects.Err set
 // changed nothing.
 func (s *Service) Step(env naming.Env, cmd naming.Command) naming.Effects {
-	t := step{Service: s, now: env.Now, rules: env.Rules}
+	t := begin(s, env)
 	switch c := cmd.(type) {
 	case naming.Beat:
 		t.beat(c)
@@ -38,13 +38,21 @@ func (s *Service) Step(env naming.Env, cmd naming.Command) naming.Effects {
 	default:
 		t.Err = fmt.Errorf("service %s: unknown command %T", s.key, cmd)
 	}
+	return t.end()
+}
+
+func begin(s *Service, env naming.Env) step {
+	return step{Service: s, now: env.Now, rules: env.Rules, stamp: env.Stamp}
+}
+
+func (t *step) end() naming.Effects {
 	if t.Changed {
-		s.touched = env.Now
-		if s.born && len(s.clusters) == 0 {
-			s.wake(env.Now.Add(env.Rules.EmptyService))
+		t.touched = t.now
+		if t.born && len(t.clusters) == 0 {
+			t.wake(t.now.Add(t.rules.EmptyService))
 		}
 	}
-	t.Empty = !s.born
+	t.Empty = !t.born
 	return t.Effects
 }
 
@@ -54,6 +62,7 @@ type step struct {
 	naming.Effects
 	now   naming.Instant
 	rules *naming.Rules
+	stamp uint64
 }
 
 func (t *step) changed(kind naming.EventKind, in *naming.Instance) {

@@ -18,7 +18,7 @@ func (t *step) tick() {
 	t.waiting = false
 	t.expire()
 	t.forget()
-	if !t.born || t.Changed || len(t.clusters) > 0 || t.meta != nil {
+	if !t.born || t.Changed || len(t.clusters) > 0 || len(t.carried) > 0 || t.meta != nil {
 		return
 	}
 	if until := t.touched.Add(t.rules.EmptyService); until > t.now {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"nactor/naming"
+	"nactor/naming/heritage"
 )
 
 // register publishes in, replacing what its client published before, in whichever cluster
@@ -22,7 +23,7 @@ func (t *step) register(in *naming.Instance) {
 	}
 	clock.Last = t.now
 	t.wakeFor(shown, t.now)
-	if old != nil && same(old.inst, shown) {
+	if old != nil && heritage.Same(old.inst, shown) {
 		return
 	}
 	if old != nil && old.inst.Cluster == in.Cluster {
@@ -45,13 +46,13 @@ func (t *step) deregister(c naming.Deregister) {
 	p := t.find(clientID{c.IP, c.Port, c.Ephemeral})
 	if p == nil {
 		if c.Ephemeral {
-			t.bury(c.Addr) // another owner may have it
+			t.memory.Bury(c.Addr, t.now, t.stamp) // another owner may have it
 		}
 		return
 	}
 	t.withdraw(p)
 	if p.inst.Ephemeral { // of the others the store has the last word
-		t.bury(p.inst.Addr())
+		t.memory.Bury(p.inst.Addr(), t.now, t.stamp)
 	}
 	t.changed(naming.InstanceDeregistered, p.inst)
 }
@@ -123,17 +124,4 @@ func (t *step) unchecked(cluster string) bool {
 		}
 	}
 	return false
-}
-
-// same reports whether readers and the store could not tell a from b.
-func same(a, b *naming.Instance) bool {
-	if a.Healthy != b.Healthy || !sameFields(a, b) {
-		return false
-	}
-	return (a.Registered == nil) == (b.Registered == nil) && sameFields(a.Base(), b.Base())
-}
-
-func sameFields(a, b *naming.Instance) bool {
-	return a.IP == b.IP && a.Port == b.Port && a.Cluster == b.Cluster && a.Ephemeral == b.Ephemeral &&
-		a.Weight == b.Weight && a.Enabled == b.Enabled && a.Metadata.Equal(b.Metadata)
 }

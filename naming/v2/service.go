@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"nactor/naming"
+	"nactor/naming/heritage"
 )
 
 // clientID is Nacos's client id of an HTTP client, "ip:port#ephemeral".
@@ -40,10 +41,9 @@ type Service struct {
 	overlays  map[naming.Addr]overlay         // nil until the first
 	shown     map[naming.Addr]*naming.Overlay // overlays as views show them; nil: rebuild
 	touched   naming.Instant                  // last change
-	restored  naming.Instant                  // start of this life: beat clocks that say so were granted, not heard
-	removed   []removed                       // deregistered not long ago, oldest first
-	due       naming.Instant                  // when Tick may next change something
-	waiting   bool                            // due is set
+	memory    heritage.Memory
+	due       naming.Instant // when Tick may next change something
+	waiting   bool           // due is set
 }
 
 // New returns a service that does not exist yet; its first command may bring it to life.
@@ -55,7 +55,7 @@ func New(key naming.Key) *Service {
 // now: a new owner grants one full time-out of grace.
 func Restore(view *naming.View, now naming.Instant) *Service {
 	s := New(view.Key)
-	s.born, s.ephemeral, s.meta, s.touched, s.restored = true, view.Ephemeral, view.Meta, now, now
+	s.born, s.ephemeral, s.meta, s.touched, s.memory.Began = true, view.Ephemeral, view.Meta, now, now
 	s.pubs = make([]*publication, 0, len(view.Instances))
 	s.overlays = make(map[naming.Addr]overlay, len(view.Overlays))
 	for addr, o := range view.Overlays {
@@ -96,6 +96,9 @@ func (s *Service) View(rev naming.Revision) *naming.View {
 	v.Overlays = s.shown
 	return v
 }
+
+// Key returns the name of the service.
+func (s *Service) Key() naming.Key { return s.key }
 
 // Exists reports whether readers know the service.
 func (s *Service) Exists() bool { return s.born }

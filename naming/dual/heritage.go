@@ -1,0 +1,56 @@
+package dual
+
+import (
+	"nactor/naming"
+	"nactor/naming/upgrade"
+)
+
+// Heritage returns the state that a new owner needs to go on from view, the newest one that
+// was shown.
+func (s *Service) Heritage(view *naming.View, now naming.Instant) naming.Heritage {
+	return s.serving().Heritage(view, now)
+}
+
+// Inherit merges what another owner knew, in whichever layout: of each ephemeral instance
+// the later registration and the later beat. An instance that only one of them has stays,
+// unless the other saw it deregistered after the one last heard of it. Persistent data is
+// left alone; see [Service.Reconcile].
+func (s *Service) Inherit(env naming.Env, h naming.Heritage) naming.Effects {
+	if s.serves() == V2 {
+		h = upgrade.V2Heritage(h)
+	}
+	return s.took(env, s.serving().Inherit(env, h))
+}
+
+// Credit takes over when the instances that have not been heard of in this life were last
+// heard of by the owner before, whose view holds nothing that this one does not.
+func (s *Service) Credit(env naming.Env, h naming.Heritage) {
+	if s.serves() == V2 {
+		h = upgrade.V2Heritage(h)
+	}
+	s.serving().Credit(env, h)
+}
+
+// Reconcile makes the durable part of the service what the store holds: metadata, overlays
+// and persistent instances. Effects.Records has what 2.0 cannot hold of it, which must be
+// deleted lest it comes back: where 1.x saved an ip:port in several clusters, all but one.
+// Else there is nothing to write.
+func (s *Service) Reconcile(env naming.Env, saved naming.Saved) naming.Effects {
+	var surplus []*naming.Instance
+	if s.serves() == V2 {
+		saved, surplus = upgrade.V2Saved(saved, s.Clock)
+	}
+	e := s.took(env, s.serving().Reconcile(env, saved))
+	for _, in := range surplus {
+		e.Records = append(e.Records, lost(saved.Key, in))
+	}
+	return e
+}
+
+// took notes what the other structure has to catch up with.
+func (s *Service) took(env naming.Env, e naming.Effects) naming.Effects {
+	if e.Changed && s.pair != nil {
+		s.pair.took(env.Now, e.Events)
+	}
+	return e
+}

@@ -1,0 +1,66 @@
+package heritage
+
+import (
+	"slices"
+	"time"
+
+	"nactor/naming"
+)
+
+// Memory is what an owner remembers of its own life, for a later merge. The zero value is
+// that of a service that was not taken over from anybody.
+type Memory struct {
+	Began   naming.Instant // start of this life: beat clocks that say so were granted, not heard
+	removed []removed      // deregistered not long ago, oldest first
+}
+
+// removed remembers the deregistration of an ephemeral instance.
+type removed struct {
+	naming.Addr
+	at    naming.Instant
+	stamp uint64
+}
+
+// A deregistration is remembered for longer than a diverged owner would keep an instance
+// that it no longer hears of; of a service that is busier than that, the latest.
+const (
+	rememberRemoved = 2 * naming.DefaultDeleteTimeout
+	maxRemoved      = 1024
+
+	// lateBeat is how much later than a deregistration a beat may be and still have been on
+	// its way: clients stop beating first. One that means it comes again in 5 s.
+	lateBeat = 2 * time.Second
+)
+
+// Bury remembers that an ephemeral instance was deregistered in the step with this stamp.
+func (m *Memory) Bury(addr naming.Addr, now naming.Instant, stamp uint64) {
+	m.remember(removed{addr, now, stamp}, now)
+}
+
+// remember keeps a deregistration, and lets go of old ones.
+func (m *Memory) remember(r removed, now naming.Instant) {
+	kept := slices.DeleteFunc(m.removed, func(o removed) bool {
+		return o.Addr == r.Addr && o.at <= r.at || now.Since(o.at) > rememberRemoved
+	})
+	if len(kept) >= maxRemoved {
+		kept = slices.Delete(kept, 0, len(kept)-maxRemoved+1)
+	}
+	m.removed = append(kept, r)
+}
+
+// buried reports whether the instance was deregistered here after it was last heard of
+// elsewhere, silent ago; negative: not known.
+func (m *Memory) buried(in *naming.Instance, now naming.Instant, silent time.Duration) bool {
+	for _, r := range m.removed {
+		if r.IP != in.IP || r.Port != in.Port || r.Cluster != in.Cluster || in.Stamp > r.stamp {
+			continue
+		}
+		if silent < 0 || r.at.Add(lateBeat) >= now.Add(-silent) {
+			return true
+		}
+	}
+	return false
+}
+
+// granted reports whether the instance has not been heard of in this life.
+func (m *Memory) granted(c *naming.BeatClock) bool { return c.Last == m.Began }

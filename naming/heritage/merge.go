@@ -1,0 +1,120 @@
+package heritage
+
+import (
+	"time"
+
+	"nactor/naming"
+)
+
+// Service is a structure of a service during one step, as a merge sees it. What it shows in
+// a new way it tells by an event; it writes no record.
+type Service interface {
+	// Held returns the instance of that kind which one at addr would take the place of, and
+	// its clock; nil when there is none. In 2.0 it may be in another cluster.
+	Held(addr naming.Addr, ephemeral bool) (*naming.Instance, *naming.BeatClock)
+	// Cover returns a registration as it is shown here: under the overlay of its address.
+	Cover(base *naming.Instance) *naming.Instance
+	// Publish shows an instance that takes nobody's place.
+	Publish(in *naming.Instance, clock *naming.BeatClock)
+	// Replace shows in instead of the instance held, which keeps its clock.
+	Replace(held, in *naming.Instance)
+	// Withdraw removes an instance.
+	Withdraw(held *naming.Instance)
+	// Await makes sure that the next time-out of an instance, last heard of at from, is seen.
+	Await(in *naming.Instance, from naming.Instant)
+}
+
+// Leave returns the state that a new owner needs to go on from view, the newest one that
+// was shown. clock is that of the structure.
+func (m *Memory) Leave(view *naming.View, now naming.Instant, clock func(naming.Addr, bool) *naming.BeatClock) naming.Heritage {
+	h := naming.Heritage{View: view, Silent: make([]time.Duration, len(view.Instances))}
+	for i, in := range view.Instances {
+		if c := clock(in.Addr(), in.Ephemeral); c != nil {
+			h.Silent[i] = max(0, now.Since(c.Last))
+		}
+	}
+	for _, r := range m.removed {
+		if ago := now.Since(r.at); ago <= rememberRemoved {
+			h.Removed = append(h.Removed, naming.Removed{Addr: r.Addr, Ago: ago, Stamp: r.stamp})
+		}
+	}
+	return h
+}
+
+// Merge brings what another owner knew into s: of each ephemeral instance the later
+// registration and the later beat. An instance that only one of them has stays, unless the
+// other saw it deregistered after the one last heard of it. Persistent data is left alone;
+// see [Reconcile].
+func (m *Memory) Merge(s Service, now naming.Instant, h naming.Heritage) {
+	for i, in := range h.View.Instances {
+		if !in.Ephemeral {
+			continue
+		}
+		silent := time.Duration(-1)
+		if i < len(h.Silent) {
+			silent = h.Silent[i]
+		}
+		m.merge(s, now, in, silent)
+	}
+	for _, r := range h.Removed {
+		at := now.Add(-r.Ago)
+		held, clock := s.Held(r.Addr, true)
+		if held != nil && held.Cluster != r.Cluster {
+			held = nil
+		}
+		if held != nil && (held.Stamp > r.Stamp || !m.granted(clock) && clock.Last > at.Add(lateBeat)) {
+			continue // it came back since
+		}
+		m.remember(removed{r.Addr, at, r.Stamp}, now)
+		if held != nil {
+			s.Withdraw(held)
+		}
+	}
+}
+
+// merge merges one instance, last heard of silent ago; negative: not known, and counted as
+// now.
+func (m *Memory) merge(s Service, now naming.Instant, in *naming.Instance, silent time.Duration) {
+	heard := now.Add(-max(0, silent))
+	shown := *s.Cover(in.Base())
+	shown.Healthy = in.Healthy
+	held, clock := s.Held(in.Addr(), true)
+	switch {
+	case held == nil && m.buried(in, now, silent):
+		return
+	case held == nil:
+		s.Publish(&shown, &naming.BeatClock{Last: heard})
+		s.Await(&shown, heard)
+		return
+	case m.granted(clock):
+		clock.Last = heard
+	default:
+		shown.Healthy = held.Healthy || in.Healthy && heard > clock.Last
+		clock.Last = max(clock.Last, heard)
+	}
+	s.Await(&shown, clock.Last)
+	if in.Stamp < held.Stamp {
+		kept := *held
+		kept.Healthy = shown.Healthy
+		shown = kept
+	}
+	// A registration that says the same again is still the later one.
+	if Same(held, &shown) && held.Stamp == shown.Stamp {
+		return
+	}
+	s.Replace(held, &shown)
+}
+
+// Credit takes over when the instances that have not been heard of in this life were last
+// heard of by the owner before, whose view holds nothing that this one does not.
+func (m *Memory) Credit(s Service, now naming.Instant, h naming.Heritage) {
+	for i, in := range h.View.Instances {
+		if i >= len(h.Silent) || !in.Ephemeral {
+			continue
+		}
+		if held, clock := s.Held(in.Addr(), true); held != nil && m.granted(clock) {
+			clock.Last = now.Add(-h.Silent[i])
+			s.Await(held, clock.Last)
+		}
+	}
+}
