@@ -79,6 +79,18 @@ cluster-short: ## real clusters of three on loopback under load and the faults t
 faults: ## all faults, also cut networks and failing disks (needs root; minutes)
 	go test -count=1 -v -timeout 60m $(FAULTS)
 
+.PHONY: upgrade-short
+upgrade-short: ## real clusters of 1.X upgraded to 2.X and back under load, in short
+	go test -short -count=1 -v -run '^(TestUpgrade|TestMixture)' -timeout $(TEST_TIMEOUT) $(FAULTS) -args -upgrade | grep -vE '^(=== |\s+--- PASS)'
+
+.PHONY: upgrade
+upgrade: ## all of the upgrade: ways back, faults at the worst moments, 14,000 instances (root for the cuts)
+	go test -count=1 -v -run '^(TestUpgrade|TestMixture)' -timeout 90m $(FAULTS) -args -upgrade
+
+.PHONY: upgrade-matrix
+upgrade-matrix: ## only the ways up and down
+	go test -count=1 -v -run '^TestUpgradeMatrix' -timeout 30m $(FAULTS) -args -upgrade
+
 .PHONY: bench
 bench: build ## measure this machine beside a bare handler
 	target/nactor bench

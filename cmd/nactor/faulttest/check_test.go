@@ -16,6 +16,9 @@ const (
 	ghost      = "I6 ghost"       // a deregistered instance is listed
 	undead     = "I6 undead"      // an instance without beats is listed
 	unknown    = "I6 unknown"     // nobody has registered what is listed
+	exposed    = "disabled shown" // a disabled instance is listed
+	lostEdit   = "edit lost"      // an instance is listed with a content from before an acknowledged edit
+	torn       = "content torn"   // or with one that it never had
 	emptyList  = "empty list"     // of a service that has instances
 	failedRead = "failed read"    // of a node that is up
 )
@@ -113,9 +116,9 @@ func (h *history) excused(r read) bool {
 
 // judge holds one list against the demands.
 func (h *history) judge(v *verdict, r read, instances []*instance, made map[[2]int][]demand) {
-	seen := make(map[int]bool, len(r.shown))
+	seen := make(map[int]shown, len(r.shown))
 	for _, s := range r.shown {
-		seen[s.id] = s.healthy
+		seen[s.id] = s
 		if s.id < 0 || s.id >= len(h.instances) || h.instances[s.id].service != r.service {
 			v.fail(unknown, r.service, r.call, "node %d at %v lists instance %d in service %d", r.node, r.call, s.id, r.service)
 		}
@@ -128,8 +131,11 @@ func (h *history) judge(v *verdict, r read, instances []*instance, made map[[2]i
 			ds = h.demands(in, r.node)
 			made[key] = ds
 		}
-		well, shown := seen[in.id]
+		s, listed := seen[in.id]
 		judged := false
+		if listed && (s.torn || s.edit > in.edits) {
+			v.fail(torn, in.id, r.call, "node %d at %v: instance %d of service %d with edit %d of %d", r.node, r.call, in.id, in.service, s.edit, in.edits)
+		}
 		for _, d := range ds {
 			if r.call < d.from || r.ret > d.to {
 				continue
@@ -138,7 +144,7 @@ func (h *history) judge(v *verdict, r read, instances []*instance, made map[[2]i
 			if d.what == present {
 				alive++
 			}
-			if kind := d.breach(r, in, shown, well); kind != "" {
+			if kind := d.breach(r, in, s, listed); kind != "" {
 				v.fail(kind, in.id, r.call, "node %d at %v (answered after %v): %s", r.node, r.call, short(r.ret-r.call), in.describe(d, r))
 				break
 			}
@@ -153,20 +159,24 @@ func (h *history) judge(v *verdict, r read, instances []*instance, made map[[2]i
 }
 
 // breach tells which promise is broken, if any.
-func (d demand) breach(r read, in *instance, shown, well bool) string {
+func (d demand) breach(r read, in *instance, s shown, listed bool) string {
 	switch {
-	case d.what == present && !shown && r.call < d.own:
+	case d.what == present && !listed && r.call < d.own:
 		return ownWrite
-	case d.what == present && !shown && in.persistent:
+	case d.what == present && !listed && in.persistent:
 		return lostSaved
-	case d.what == present && !shown:
+	case d.what == present && !listed:
 		return lost
-	case d.what == healthy && shown && !well:
+	case d.what == healthy && listed && !s.healthy:
 		return unhealthy
-	case d.what == absent && shown:
+	case d.what == absent && listed:
 		return ghost
-	case d.what == expired && shown:
+	case d.what == expired && listed:
 		return undead
+	case d.what == hidden && listed:
+		return exposed
+	case d.what == edited && listed && s.edit < d.edit:
+		return lostEdit
 	}
 	return ""
 }

@@ -19,7 +19,7 @@ func newTale(persistent bool) tale {
 func at(seconds float64) instant { return instant(seconds * float64(time.Second)) }
 
 func (tl tale) write(op operation, node int, call float64, o outcome) tale {
-	tl.in.wrote(write{op, node, at(call), at(call + 0.01), o})
+	tl.in.wrote(write{op: op, node: node, call: at(call), ret: at(call + 0.01), outcome: o})
 	return tl
 }
 
@@ -29,6 +29,17 @@ func (tl tale) life(until float64) tale {
 	for i := 1; float64(5*i) <= until; i++ {
 		tl.write(beat, i%3, float64(5*i), acked)
 	}
+	return tl
+}
+
+func (tl tale) edit(node int, call float64, o outcome) tale {
+	tl.in.edits++
+	tl.in.wrote(write{op: edit, node: node, call: at(call), ret: at(call + 0.01), outcome: o, edit: tl.in.edits})
+	return tl
+}
+
+func (tl tale) disabled() tale {
+	tl.in.disabled = true
 	return tl
 }
 
@@ -64,14 +75,15 @@ func (tl tale) away(node int, from, to float64, sudden bool) tale {
 
 // The checker finds what is wrong, and nothing else.
 func TestChecker(t *testing.T) {
-	well, ill := shown{0, true}, shown{0, false}
-	other := shown{1, true}
+	first, second := shown{id: 0, healthy: true, edit: 1}, shown{id: 0, healthy: true, edit: 2}
+	well, ill := shown{id: 0, healthy: true}, shown{id: 0}
+	other := shown{id: 1, healthy: true}
 	fresh := func() tale { return newTale(false) }
 	// withOther has a second instance that keeps the service from being empty.
 	withOther := func() tale {
 		tl := fresh()
 		in := tl.newInstance(0, false)
-		in.wrote(write{register, 0, 0, at(0.01), acked})
+		in.wrote(write{op: register, ret: at(0.01), outcome: acked})
 		return tl
 	}
 	for name, c := range map[string]struct {
@@ -86,8 +98,8 @@ func TestChecker(t *testing.T) {
 		"empty before anything":             {fresh().write(register, 0, 5, acked).list(1, 2), nil},
 		"not acknowledged":                  {fresh().write(register, 0, 0, maybe).list(1, 2), nil},
 		"listed though not acknowledged":    {fresh().write(register, 0, 0, maybe).list(1, 2, well), nil},
-		"never registered":                  {fresh().life(20).list(1, 2, well, shown{7, true}), []string{unknown}},
-		"in another service":                {fresh().life(20).list(1, 2, well, shown{-1, true}), []string{unknown}},
+		"never registered":                  {fresh().life(20).list(1, 2, well, shown{id: 7, healthy: true}), []string{unknown}},
+		"in another service":                {fresh().life(20).list(1, 2, well, shown{id: -1, healthy: true}), []string{unknown}},
 		"unhealthy while it beats":          {fresh().life(20).list(1, 22, ill), []string{unhealthy}},
 		"unhealthy after its beats stopped": {fresh().life(0).list(1, 15.5, ill), nil},
 		"unhealthy a little early":          {fresh().life(0).list(1, 13, ill), []string{unhealthy}},
@@ -131,6 +143,15 @@ func TestChecker(t *testing.T) {
 		"all died":                          {withOther().life(5).wipe(8).list(1, 9), nil},
 		"all died before":                   {withOther().life(5).wipe(8).write(beat, 0, 10, acked).list(1, 12, other), []string{lost}},
 		"persistent, all died":              {newTale(true).write(register, 0, 0, acked).wipe(8).list(1, 9), []string{lostSaved, emptyList}},
+		"disabled":                          {fresh().disabled().life(5).list(1, 2), nil},
+		"disabled, and listed":              {fresh().disabled().life(5).list(1, 2, well), []string{exposed}},
+		"an edit":                           {fresh().life(5).edit(0, 6, acked).list(1, 6.5, well).list(1, 7.5, first), nil},
+		"an edit that is not shown":         {fresh().life(5).edit(0, 6, acked).list(1, 7.5, well), []string{lostEdit}},
+		"an edit that is undone":            {fresh().life(5).edit(0, 6, acked).edit(1, 7, acked).list(1, 8.5, second).list(2, 9, first), []string{lostEdit}},
+		"an edit that comes late":           {fresh().life(5).edit(0, 6, maybe).edit(1, 7, acked).list(1, 9, first), nil},
+		"an edit that nobody made":          {fresh().life(5).edit(0, 6, acked).list(1, 7.5, second), []string{torn}},
+		"contents that do not fit":          {fresh().life(5).list(1, 7.5, shown{id: 0, healthy: true, torn: true}), []string{torn}},
+		"an edit does not keep alive":       {fresh().life(0).edit(0, 20, acked).list(1, 36, first), []string{undead}},
 		"persistent stays":                  {newTale(true).write(register, 0, 0, acked).list(1, 300, ill), nil},
 		"persistent lost":                   {newTale(true).write(register, 0, 0, acked).list(1, 300), []string{lostSaved, emptyList}},
 		"persistent ghost":                  {newTale(true).write(register, 0, 0, acked).write(deregister, 1, 9, acked).list(1, 300, ill), []string{ghost}},

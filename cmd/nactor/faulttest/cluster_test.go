@@ -3,7 +3,6 @@ package faulttest
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,11 +17,14 @@ import (
 
 // cluster is a number of nodes and the history of what was done to them.
 type cluster struct {
-	t       testing.TB
+	t       testing.TB // what fails
+	owner   testing.TB // what the nodes end with
 	ground  ground
-	dir     string // of the homes
+	more    []string // arguments of all nodes
+	dir     string   // of the homes
 	nodes   []*node
 	history *history
+	variety variety
 }
 
 // clusterKey is the secret of the nodes; those on loopback do without.
@@ -35,7 +37,7 @@ func newCluster(t testing.TB, g ground, n int) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, ground: g, dir: dir, history: newHistory()}
+	c := &cluster{t: t, owner: t, ground: g, dir: dir, history: newHistory()}
 	t.Cleanup(c.close)
 	var members []string
 	for range n {
@@ -54,6 +56,7 @@ func (c *cluster) newNode() *node {
 	host, prefix := c.ground.place(c.t, id)
 	n := &node{id: id, addr: fmt.Sprintf("%s:%d", host, httpPort), c: c}
 	n.api = newEndpoint(n.addr, c.ground.dial)
+	n.api.variety = c.variety
 	home := filepath.Join(c.dir, fmt.Sprintf("node%d", id))
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		c.t.Fatal(err)
@@ -73,13 +76,21 @@ func (c *cluster) close() {
 			n.server.Kill()
 		}
 	}
-	if !c.t.Failed() {
+	if !c.owner.Failed() {
 		os.RemoveAll(c.dir)
 		return
 	}
-	c.t.Logf("the homes are in %s", c.dir)
+	c.owner.Logf("the homes are in %s", c.dir)
 	for _, n := range c.nodes {
-		c.t.Logf("end of nacos.log of %v:\n%s", n, n.tail("nacos.log", 2000))
+		c.owner.Logf("end of nacos.log of %v:\n%s", n, n.tail("nacos.log", 2000))
+	}
+}
+
+// mix makes services and instances differ. Nothing must have been registered yet.
+func (c *cluster) mix(v variety) {
+	c.variety, c.history.variety = v, v
+	for _, n := range c.nodes {
+		n.api.variety = v
 	}
 }
 
@@ -107,10 +118,17 @@ const readyTime = 30 * time.Second
 // join starts one more node, which is told of one that lives.
 func (c *cluster) join(of *node) *node {
 	c.t.Helper()
+	n := c.joiner(of)
+	n.launch()
+	return n
+}
+
+// joiner makes one more node, which is told of one that lives.
+func (c *cluster) joiner(of *node) *node {
+	c.t.Helper()
 	n := c.newNode()
 	n.spec.Args = append(n.spec.Args, "--join", of.addr)
 	c.history.leaves(n.id, false)
-	n.launch()
 	return n
 }
 
@@ -185,7 +203,7 @@ func (c *cluster) owned(of *node, limit, want int) []int {
 	c.t.Helper()
 	var out []int
 	for s := 0; s < limit && len(out) < want; s++ {
-		detail, err := c.alive()[0].api.actor(serviceName(s))
+		detail, err := c.alive()[0].api.actor(s)
 		if err == nil && detail.Node == of.addr {
 			out = append(out, s)
 		}
@@ -214,7 +232,3 @@ func eventually(t testing.TB, within time.Duration, what string, condition func(
 
 // serviceName returns the name of a service of the load.
 func serviceName(s int) string { return fmt.Sprintf("fault-%d", s) }
-
-func identity(service string) string {
-	return url.QueryEscape("public@@DEFAULT_GROUP@@" + service)
-}

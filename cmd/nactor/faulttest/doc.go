@@ -1,5 +1,6 @@
-// Package faulttest runs clusters of real server processes under load, breaks them, and
-// checks that every promise made to a client was kept.
+// Package faulttest tests faults and upgrades of real clusters: it runs server processes
+// under load, breaks or replaces them, and checks that every promise made to a client was
+// kept.
 //
 // A scenario starts a [cluster], puts a [load] on it that registers, beats, deregisters and
 // lists on all nodes, waits until all is well, causes a fault, waits until all is well
@@ -11,7 +12,15 @@
 // cannot do is skipped, and the table says so.
 //
 //	go test -short ./cmd/nactor/faulttest         # what CI runs
-//	go test -timeout 60m ./cmd/nactor/faulttest   # everything
+//	go test -timeout 60m ./cmd/nactor/faulttest   # all faults
+//
+// An [upgrade] is a run in which nodes of 1.X (the same program, started as one) and of 2.X
+// replace each other. It also watches by which logic each node goes, all the time, counts
+// the decisions of the cluster, and compares the two structures when all is quiet. Where a
+// node has to fail at one point of the way, its process is built with the tag faultpoints
+// and told by NACTOR_FAULT.
+//
+//	go test -timeout 90m -run '^TestUpgrade' ./cmd/nactor/faulttest -args -upgrade
 //
 // A test that fails keeps the homes of its nodes and says where they are.
 package faulttest

@@ -15,8 +15,9 @@ import (
 
 // endpoint speaks to one node as clients do. It is safe for concurrent use.
 type endpoint struct {
-	host *fasthttp.HostClient
-	addr string
+	host    *fasthttp.HostClient
+	addr    string
+	variety variety
 }
 
 const (
@@ -68,6 +69,10 @@ func (e *endpoint) get(path string, v any) error {
 
 type member struct {
 	Address, State string
+	ExtendInfo     struct {
+		Version        string
+		ReadyToUpgrade *bool // nil: not there
+	}
 }
 
 // members returns whom the node sees.
@@ -84,9 +89,9 @@ type actor struct {
 }
 
 // actor returns what the grain of a service says of itself.
-func (e *endpoint) actor(service string) (actor, error) {
+func (e *endpoint) actor(service int) (actor, error) {
 	var v struct{ Data actor }
-	err := e.get("/v1/core/ops/actors/detail?identity="+identity(service), &v)
+	err := e.get("/v1/core/ops/actors/detail?identity="+url.QueryEscape(e.variety.key(service).String()), &v)
 	return v.Data, err
 }
 
@@ -106,9 +111,18 @@ func (e *endpoint) actors(limit int) ([]actor, error) {
 	return out, nil
 }
 
-// instancePath names an instance. Its id is in its address.
-func (in *instance) params() string {
-	return fmt.Sprintf("serviceName=%s&ip=%s&port=8080&ephemeral=%v", url.QueryEscape("DEFAULT_GROUP@@"+serviceName(in.service)), address(in.id, in.persistent), !in.persistent)
+// params names an instance. Its id is in its address.
+func (e *endpoint) params(in *instance) string {
+	return fmt.Sprintf("%s&clusterName=%s&ip=%s&port=8080&ephemeral=%v", e.variety.params(in.service), e.variety.cluster(in.id), address(in.id, in.persistent), !in.persistent)
+}
+
+// describe is params with what the instance says of itself.
+func (e *endpoint) describe(in *instance) []byte {
+	if e.variety == plain {
+		return []byte(e.params(in))
+	}
+	c := e.variety.content(in.id, in.edits)
+	return fmt.Appendf(nil, "%s&weight=%v&enabled=%v&metadata=%s", e.params(in), c.weight, !in.disabled, url.QueryEscape(c.json()))
 }
 
 // address returns the address of an instance. Persistent ones are probed by the servers:
@@ -130,11 +144,15 @@ func idOf(ip string) int {
 }
 
 func (e *endpoint) register(in *instance) error {
-	return e.do(http.MethodPost, "/v1/ns/instance", []byte(in.params()), writeTime, nil)
+	return e.do(http.MethodPost, "/v1/ns/instance", e.describe(in), writeTime, nil)
+}
+
+func (e *endpoint) edit(in *instance) error {
+	return e.do(http.MethodPut, "/v1/ns/instance", e.describe(in), writeTime, nil)
 }
 
 func (e *endpoint) deregister(in *instance) error {
-	return e.do(http.MethodDelete, "/v1/ns/instance?"+in.params(), nil, writeTime, nil)
+	return e.do(http.MethodDelete, "/v1/ns/instance?"+e.params(in), nil, writeTime, nil)
 }
 
 // beat returns whether the node knows the instance, or does now. Half of the instances beat
@@ -142,11 +160,12 @@ func (e *endpoint) deregister(in *instance) error {
 // does.
 func (e *endpoint) beat(in *instance) (known bool, err error) {
 	body := []byte{}
-	if in.id%2 == 1 {
-		body = fmt.Appendf(nil, `beat={"ip":"%s","port":8080,"weight":1,"serviceName":"DEFAULT_GROUP@@%s","cluster":"DEFAULT","metadata":{},"scheduled":true}`,
-			address(in.id, in.persistent), serviceName(in.service))
+	if in.id%2 == 1 && !in.disabled { // a beat cannot say that an instance is disabled
+		c := e.variety.content(in.id, in.edits)
+		body = fmt.Appendf(nil, `beat={"ip":"%s","port":8080,"weight":%v,"serviceName":"%s","cluster":"%s","metadata":%s,"scheduled":true}`,
+			address(in.id, in.persistent), c.weight, e.variety.key(in.service).Grouped(), e.variety.cluster(in.id), url.QueryEscape(c.json()))
 	}
-	err = e.do(http.MethodPut, "/v1/ns/instance/beat?"+in.params(), body, writeTime, func(body []byte) error {
+	err = e.do(http.MethodPut, "/v1/ns/instance/beat?"+e.params(in), body, writeTime, func(body []byte) error {
 		known = fastjson.GetInt(body, "code") == 10200
 		return nil
 	})
@@ -155,7 +174,7 @@ func (e *endpoint) beat(in *instance) (known bool, err error) {
 
 // list returns what the node shows of a service.
 func (e *endpoint) list(service int) (out []shown, err error) {
-	err = e.do(http.MethodGet, "/v1/ns/instance/list?serviceName="+serviceName(service), nil, readTime, func(body []byte) error {
+	err = e.do(http.MethodGet, "/v1/ns/instance/list?"+e.variety.params(service), nil, readTime, func(body []byte) error {
 		p := parsers.Get()
 		defer parsers.Put(p)
 		v, err := p.ParseBytes(body)
@@ -163,7 +182,7 @@ func (e *endpoint) list(service int) (out []shown, err error) {
 			return err
 		}
 		for _, host := range v.GetArray("hosts") {
-			out = append(out, shown{idOf(string(host.GetStringBytes("ip"))), host.GetBool("healthy")})
+			out = append(out, e.variety.read(host))
 		}
 		return nil
 	})

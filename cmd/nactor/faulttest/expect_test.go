@@ -29,6 +29,7 @@ type demand struct {
 	what     need
 	since    instant // of the write that it follows from
 	own      instant // until then it is demanded only because the node took the write itself
+	edit     int     // edited: what is shown is at least as new
 }
 
 type need int
@@ -38,6 +39,8 @@ const (
 	healthy             // listed as healthy, if at all
 	absent              // not listed: it was deregistered
 	expired             // not listed: it has not beaten
+	hidden              // not listed: it is disabled
+	edited              // listed with this edit, if at all
 )
 
 // heard returns when a node has to know of a write that was acknowledged.
@@ -61,14 +64,17 @@ func (h *history) heard(w write, node int) instant {
 
 // demands returns what a node must show of an instance, and when.
 func (h *history) demands(in *instance, node int) []demand {
-	var out []demand
+	if in.disabled {
+		return []demand{{to: forever, what: hidden}}
+	}
+	out := h.edits(in, node)
 	for i, w := range in.writes {
-		if w.outcome != acked || w.op != deregister && h.overtaken(in, i) {
+		if w.op == edit || w.outcome != acked || w.op != deregister && h.overtaken(in, i) {
 			continue
 		}
 		next := forever // when its client asked for something that may end this state
 		for _, later := range in.writes[i+1:] {
-			if (w.op == deregister) != (later.op == deregister) {
+			if later.op != edit && (w.op == deregister) != (later.op == deregister) {
 				next = later.call
 				break
 			}
@@ -79,12 +85,12 @@ func (h *history) demands(in *instance, node int) []demand {
 		}
 		if w.op == deregister {
 			if from, ok := h.gone(in, i, from); ok && from < next {
-				out = append(out, demand{from, next, absent, w.call, 0})
+				out = append(out, demand{from: from, to: next, what: absent, since: w.call})
 			}
 			continue
 		}
 		if in.persistent {
-			out = append(out, demand{from, next, present, w.call, own})
+			out = append(out, demand{from: from, to: next, what: present, since: w.call, own: own})
 			continue
 		}
 		for _, wipe := range h.wipes {
@@ -93,11 +99,27 @@ func (h *history) demands(in *instance, node int) []demand {
 			}
 		}
 		out = append(out,
-			demand{from, min(next, w.call+naming.DefaultDeleteTimeout-margin), present, w.call, own},
-			demand{from, min(next, w.call+naming.DefaultBeatTimeout-h.margin(w)), healthy, w.call, 0})
+			demand{from: from, to: min(next, w.call+naming.DefaultDeleteTimeout-margin), what: present, since: w.call, own: own},
+			demand{from: from, to: min(next, w.call+naming.DefaultBeatTimeout-h.margin(w)), what: healthy, since: w.call})
 	}
 	if d, ok := h.silent(in); ok {
 		out = append(out, d)
+	}
+	return out
+}
+
+// edits returns from when on an instance must be shown with which edits. One whose client
+// got no answer may be carried out late, and end a newer one.
+func (h *history) edits(in *instance, node int) []demand {
+	var out []demand
+	late := instant(0)
+	for _, w := range in.writes {
+		switch {
+		case w.outcome == maybe && w.op != deregister:
+			late = max(late, h.end(w))
+		case w.op == edit && w.call > late:
+			out = append(out, demand{from: h.heard(w, node), to: forever, what: edited, since: w.call, edit: w.edit})
+		}
 	}
 	return out
 }
@@ -147,7 +169,7 @@ func (h *history) overtaken(in *instance, i int) bool {
 // after it; then the instance is one that expires.
 func (h *history) gone(in *instance, i int, from instant) (instant, bool) {
 	for _, w := range in.writes[:i] {
-		if w.outcome != maybe || w.op == deregister || h.end(w) < in.writes[i].call {
+		if w.outcome != maybe || w.op == deregister || w.op == edit || h.end(w) < in.writes[i].call {
 			continue
 		}
 		if in.persistent {
@@ -174,11 +196,11 @@ func (h *history) silent(in *instance) (demand, bool) {
 		if w.outcome == maybe {
 			end = h.end(w)
 		}
-		if w.op != deregister {
+		if w.op != deregister && w.op != edit {
 			at, call = max(at, end), w.call
 		}
 	}
-	return demand{h.expiry(at), forever, expired, call, 0}, true
+	return demand{from: h.expiry(at), to: forever, what: expired, since: call}, true
 }
 
 // expiry returns when an instance that was last heard of at an instant must have gone.

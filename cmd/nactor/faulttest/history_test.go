@@ -14,7 +14,8 @@ const forever = instant(1<<62 - 1)
 // history is what clients asked and were told, what readers saw, and what was done to the
 // nodes meanwhile. Nodes, services and instances are numbers.
 type history struct {
-	began time.Time
+	began   time.Time
+	variety variety
 
 	mu        sync.Mutex
 	instances []*instance
@@ -34,9 +35,11 @@ type instance struct {
 	id         int
 	service    int
 	persistent bool
+	disabled   bool
 
 	mu     sync.Mutex
 	writes []write
+	edits  int // that were asked for
 }
 
 // what a write asks for.
@@ -46,9 +49,10 @@ const (
 	register operation = iota
 	beat
 	deregister
+	edit
 )
 
-func (o operation) String() string { return [...]string{"register", "beat", "deregister"}[o] }
+func (o operation) String() string { return [...]string{"register", "beat", "deregister", "edit"}[o] }
 
 // outcome is what became of a write as far as its client knows.
 type outcome int
@@ -69,6 +73,7 @@ type write struct {
 	node      int
 	call, ret instant
 	outcome   outcome
+	edit      int // number of edits that its content comes from
 }
 
 // read is a list of a service that one node was asked for.
@@ -82,6 +87,8 @@ type read struct {
 type shown struct {
 	id      int // -1: nobody has registered it
 	healthy bool
+	edit    int  // its content is that of an edit
+	torn    bool // it is that of no edit
 }
 
 // trouble is a time in which some nodes do not hear others.
@@ -109,7 +116,8 @@ type absence struct {
 func (h *history) newInstance(service int, persistent bool) *instance {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	in := &instance{id: len(h.instances), service: service, persistent: persistent}
+	id := len(h.instances)
+	in := &instance{id: id, service: service, persistent: persistent, disabled: h.variety.disabled(id)}
 	h.instances = append(h.instances, in)
 	return in
 }

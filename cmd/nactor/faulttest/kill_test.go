@@ -105,6 +105,9 @@ func (r *run) complete() error {
 	want := map[int][]int{}
 	r.load.living.Range(func(in, _ any) bool {
 		i := in.(*instance)
+		if i.disabled {
+			return true
+		}
 		want[i.service] = append(want[i.service], i.id)
 		return true
 	})

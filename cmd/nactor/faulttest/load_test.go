@@ -17,7 +17,10 @@ type plan struct {
 	saved, savedIn      int        // persistent: services, instances
 	beat, life          [2]seconds // between two beats; from registration to the end
 	savedLife           [2]seconds
-	lists               int // a second, at each node
+	crashes             float64 // share of the ephemeral ones that end without a word
+	edits               float64 // chance of an edit between two beats
+	lists               int     // a second, at each node
+	variety             variety
 }
 
 type seconds float64
@@ -27,7 +30,7 @@ func (p plan) allServices() int { return p.services + p.saved }
 // usual is some hundred requests a second.
 var usual = plan{
 	services: 200, instances: 700, saved: 20, savedIn: 60,
-	beat: [2]seconds{1, 3}, life: [2]seconds{4, 60}, savedLife: [2]seconds{2, 10}, lists: 250,
+	beat: [2]seconds{1, 3}, life: [2]seconds{4, 60}, savedLife: [2]seconds{2, 10}, crashes: 1.0 / 3, lists: 250,
 }
 
 func between(s [2]seconds) time.Duration {
@@ -49,6 +52,10 @@ type load struct {
 	rounds sync.Map // node id → *atomic.Int64, services listed
 
 	living sync.Map // *instance: registered, and looked after
+
+	mu     sync.Mutex
+	moving int           // clients in the middle of a registration, an end or an edit
+	held   chan struct{} // no other one begins until it is closed; nil: they may
 
 	helpless atomic.Bool  // no node can answer now
 	gaveUp   atomic.Int64 // requests that no node answered
@@ -132,6 +139,63 @@ func closed(c chan struct{}) bool {
 	}
 }
 
+// quiet lets no instance come, go or change until resume is called. Beats go on.
+func (l *load) quiet(t testing.TB) (resume func()) {
+	t.Helper()
+	held := make(chan struct{})
+	l.mu.Lock()
+	l.held = held
+	l.mu.Unlock()
+	eventually(t, time.Minute, "no client in the middle of something", func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.moving > 0 {
+			return fmt.Errorf("%d are", l.moving)
+		}
+		return nil
+	})
+	return func() {
+		l.mu.Lock()
+		l.held = nil
+		l.mu.Unlock()
+		close(held)
+	}
+}
+
+// tryMove reports whether a client may let its instance come, go or change; l.moved follows.
+func (l *load) tryMove() (ok bool, held chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held != nil {
+		return false, l.held
+	}
+	l.moving++
+	return true, nil
+}
+
+func (l *load) moved() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.moving--
+}
+
+// move is tryMove that waits until it may, or the load comes to its end.
+func (l *load) move() bool {
+	for {
+		ok, held := l.tryMove()
+		if ok {
+			return true
+		}
+		select {
+		case <-held:
+		case <-l.calm:
+			return false
+		case <-l.stop:
+			return false
+		}
+	}
+}
+
 // lives looks after one instance after the other. begun is called when the first is known.
 func (l *load) lives(service int, persistent bool, begun func()) {
 	begun = sync.OnceFunc(begun)
@@ -140,23 +204,19 @@ func (l *load) lives(service int, persistent bool, begun func()) {
 	for {
 		in := l.history.newInstance(service, persistent)
 		for again := true; again; again = rand.IntN(2) == 0 {
-			for !l.ask(in, register) {
-				if !pause(time.Second, l.stop) {
-					return
-				}
-			}
-			begun()
-			l.keep(in)
-			if closed(l.calm) || closed(l.stop) {
+			if !l.come(in) {
 				return
 			}
-			if !persistent && rand.IntN(3) == 0 {
-				break // a crash: not a word
+			begun()
+			if !l.keep(in) {
+				return
 			}
-			for !l.ask(in, deregister) {
-				if !pause(time.Second, l.stop) {
-					return
-				}
+			crash := !persistent && rand.Float64() < l.crashes
+			if !l.leave(in, crash) {
+				return
+			}
+			if crash {
+				break
 			}
 			if !pause(between([2]seconds{0, 3}), l.stop, l.calm) {
 				return
@@ -165,26 +225,72 @@ func (l *load) lives(service int, persistent bool, begun func()) {
 	}
 }
 
-// keep beats until the instance's time is over, for ever once the load is calm.
-func (l *load) keep(in *instance) {
+// come registers until that is acknowledged.
+func (l *load) come(in *instance) bool {
+	if !l.move() {
+		return false
+	}
+	defer l.moved()
+	if !l.insist(in, register) {
+		return false
+	}
+	l.living.Store(in, true)
+	return true
+}
+
+// leave ends an instance; the client has begun to move. A crash: not a word.
+func (l *load) leave(in *instance, crash bool) bool {
+	defer l.moved()
+	l.living.Delete(in)
+	return crash || l.insist(in, deregister)
+}
+
+func (l *load) insist(in *instance, op operation) bool {
+	for !l.ask(in, op) {
+		if !pause(time.Second, l.stop) {
+			return false
+		}
+	}
+	return true
+}
+
+// keep beats until the instance's time is over, and begins to move then; for ever once the
+// load is calm.
+func (l *load) keep(in *instance) bool {
 	life := l.life
 	if in.persistent {
 		life = l.savedLife
 	}
-	l.living.Store(in, true)
-	defer l.living.Delete(in)
 	end := time.Now().Add(between(life))
-	for time.Now().Before(end) || closed(l.calm) {
+	for {
+		wait := between(l.beat)
 		if in.persistent {
-			if !pause(time.Until(end), l.stop, l.calm) {
-				return
+			wait = min(wait, max(time.Until(end), 100*time.Millisecond))
+		}
+		if !pause(wait, l.stop) {
+			return false
+		}
+		if !in.persistent {
+			l.ask(in, beat)
+		}
+		if closed(l.calm) {
+			if in.persistent {
+				return false
 			}
 			continue
 		}
-		if !pause(between(l.beat), l.stop) {
-			return
+		if ok, _ := l.tryMove(); ok {
+			if time.Now().After(end) {
+				return true
+			}
+			if rand.Float64() < l.edits {
+				in.mu.Lock()
+				in.edits++
+				in.mu.Unlock()
+				l.ask(in, edit)
+			}
+			l.moved()
 		}
-		l.ask(in, beat)
 	}
 }
 
@@ -224,13 +330,15 @@ func (l *load) attempt(in *instance, op operation, n *node) outcome {
 }
 
 func (l *load) try(in *instance, op operation, n *node) (outcome, error) {
-	w := write{op: op, node: n.id, call: l.history.now(), outcome: acked}
+	w := write{op: op, node: n.id, call: l.history.now(), outcome: acked, edit: in.edits}
 	err := error(nil)
 	switch op {
 	case register:
 		err = n.api.register(in)
 	case deregister:
 		err = n.api.deregister(in)
+	case edit:
+		err = n.api.edit(in)
 	case beat:
 		var known bool
 		if known, err = n.api.beat(in); err == nil && !known {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +22,13 @@ type node struct {
 	api    *endpoint
 	c      *cluster
 	up     bool // it is expected to serve
+
+	old   atomic.Bool // it runs as a node of 1.X
+	fault string      // that its process has planted: point=action
 }
+
+// oldVersion is what a node of 1.X runs as.
+const oldVersion = "1.4.2"
 
 func (n *node) String() string { return fmt.Sprintf("node %d (%s)", n.id, n.addr) }
 
@@ -28,8 +36,14 @@ func (n *node) String() string { return fmt.Sprintf("node %d (%s)", n.id, n.addr
 func (n *node) launch(more ...string) {
 	n.c.t.Helper()
 	spec := n.spec
-	spec.Args = append(append([]string(nil), spec.Args...), more...)
-	n.server = spec.Launch(n.c.t)
+	spec.Args = slices.Concat(spec.Args, n.c.more, more)
+	if n.old.Load() {
+		spec.Args = append(spec.Args, "--as-version", oldVersion)
+	}
+	if n.fault != "" {
+		spec.Tags, spec.Env = "faultpoints", []string{"NACTOR_FAULT=" + n.fault}
+	}
+	n.server = spec.Launch(n.c.owner)
 }
 
 // ready waits until the node serves, and returns for how long.

@@ -70,7 +70,7 @@ func (r *run) activations(services []int) map[int]string {
 	r.t.Helper()
 	out := map[int]string{}
 	for _, s := range services {
-		a, err := r.alive()[0].api.actor(serviceName(s))
+		a, err := r.alive()[0].api.actor(s)
 		if err != nil {
 			r.t.Errorf("%s: %v", serviceName(s), err)
 			continue

@@ -34,6 +34,7 @@ func begin(t testing.TB, fault string, g ground, n int, p plan) *run {
 func (c *cluster) loaded(t testing.TB, fault string, p plan) *run {
 	t.Helper()
 	c.await(10 * time.Second)
+	c.mix(p.variety)
 	r := &run{cluster: c, t: t, fault: fault}
 	r.load = startLoad(t, c.history, p, c.alive())
 	r.load.steady()

@@ -1,6 +1,7 @@
 package faulttest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -16,5 +17,31 @@ func TestStandalone(t *testing.T) {
 	if !testing.Short() {
 		r.traffic(40 * time.Second) // some expire
 	}
+	r.end()
+}
+
+// The same of a cluster and the load of the upgrade, with contents that change.
+func TestMixture(t *testing.T) {
+	needsUpgrade(t, true)
+	c := newCluster(t, loopback{}, 3)
+	c.start()
+	r := c.loaded(t, "mixed load", mixture)
+	r.unfailing = true
+	r.traffic(3 * time.Second)
+	u := &upgrade{run: r}
+	u.describe()
+	resume := r.load.quiet(t)
+	r.agree()
+	eventually(t, 5*time.Second, "all instances are listed", r.complete)
+	u.keepsDisabled()
+	u.described()
+	resume()
+	r.traffic(3 * time.Second)
+	edits := 0
+	for _, in := range r.history.instances {
+		least, _ := in.edited()
+		edits += least
+	}
+	r.expect(edits > 20, "edits acknowledged", fmt.Sprint(edits), "> 20")
 	r.end()
 }

@@ -19,16 +19,28 @@ import (
 	"time"
 )
 
-var tempDir string // holds the binary; empty until it is built
+var (
+	building sync.Mutex
+	tempDir  string // holds the binaries; empty until one is built
+	binaries = map[string]string{}
+)
 
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "nactor-test-")
-	if err != nil {
-		return "", err
+// build builds the binary with build tags, once a test process.
+func build(tags string) (string, error) {
+	building.Lock()
+	defer building.Unlock()
+	if bin := binaries[tags]; bin != "" {
+		return bin, nil
 	}
-	tempDir = dir
-	bin := filepath.Join(dir, "nactor")
-	args := []string{"build", "-o", bin}
+	if tempDir == "" {
+		dir, err := os.MkdirTemp("", "nactor-test-")
+		if err != nil {
+			return "", err
+		}
+		tempDir = dir
+	}
+	bin := filepath.Join(tempDir, "nactor"+tags)
+	args := []string{"build", "-tags", tags, "-o", bin}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
@@ -36,13 +48,16 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
+	binaries[tags] = bin
 	return bin, nil
-})
+}
 
 // Binary returns the path of the freshly built binary. TestMain must go through [Run].
-func Binary(t testing.TB) string {
+func Binary(t testing.TB) string { return binary(t, "") }
+
+func binary(t testing.TB, tags string) string {
 	t.Helper()
-	bin, err := build()
+	bin, err := build(tags)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +95,8 @@ type Spec struct {
 	// Prefix is a command that ends by becoming the one that follows it, such as
 	// ip netns exec: the process that it starts is the server.
 	Prefix []string
+	Tags   string   // build tags of the binary
+	Env    []string // key=value, beside the environment of the test
 	// HTTP reaches Addr; nil: http.DefaultClient does.
 	HTTP *http.Client
 }
@@ -121,11 +138,14 @@ func (spec Spec) Launch(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	s := &Server{Addr: spec.Addr, Home: spec.Home, t: t, spec: spec, out: &lockedBuffer{}, done: make(chan struct{})}
-	line := append(slices.Clone(spec.Prefix), Binary(t), "server", "-m", spec.Mode, "--home", spec.Home,
+	line := append(slices.Clone(spec.Prefix), binary(t, spec.Tags), "server", "-m", spec.Mode, "--home", spec.Home,
 		"--set", "server.address="+host, "--set", "server.port="+port)
 	line = append(line, spec.Args...)
 	s.cmd = exec.Command(line[0], line[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
+	if len(spec.Env) > 0 {
+		s.cmd.Env = append(os.Environ(), spec.Env...)
+	}
 	if err := startChild(s.cmd); err != nil {
 		t.Fatal(err)
 	}
