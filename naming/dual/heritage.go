@@ -8,7 +8,7 @@ import (
 // Heritage returns the state that a new owner needs to go on from view, the newest one that
 // was shown.
 func (s *Service) Heritage(view *naming.View, now naming.Instant) naming.Heritage {
-	return s.serving().Heritage(view, now)
+	return s.held.Heritage(view, now)
 }
 
 // Inherit merges what another owner knew, in whichever layout: of each ephemeral instance
@@ -19,7 +19,7 @@ func (s *Service) Inherit(env naming.Env, h naming.Heritage) naming.Effects {
 	if s.serves() == V2 {
 		h = upgrade.V2Heritage(h)
 	}
-	return s.took(env, s.serving().Inherit(env, h))
+	return s.held.Inherit(env, h)
 }
 
 // Credit takes over when the instances that have not been heard of in this life were last
@@ -28,7 +28,7 @@ func (s *Service) Credit(env naming.Env, h naming.Heritage) {
 	if s.serves() == V2 {
 		h = upgrade.V2Heritage(h)
 	}
-	s.serving().Credit(env, h)
+	s.held.Credit(env, h)
 }
 
 // Reconcile makes the durable part of the service what the store holds: metadata, overlays
@@ -40,17 +40,9 @@ func (s *Service) Reconcile(env naming.Env, saved naming.Saved) naming.Effects {
 	if s.serves() == V2 {
 		saved, surplus = upgrade.V2Saved(saved, s.Clock)
 	}
-	e := s.took(env, s.serving().Reconcile(env, saved))
+	e := s.held.Reconcile(env, saved)
 	for _, in := range surplus {
 		e.Records = append(e.Records, lost(saved.Key, in))
-	}
-	return e
-}
-
-// took notes what the other structure has to catch up with.
-func (s *Service) took(env naming.Env, e naming.Effects) naming.Effects {
-	if e.Changed && s.pair != nil {
-		s.pair.took(env.Now, e.Events)
 	}
 	return e
 }

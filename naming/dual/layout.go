@@ -34,6 +34,9 @@ type Layout struct {
 	Delay       time.Duration // of the double write; 0: DefaultDelay. It means nothing without
 }
 
+// alone is the layout that is a bare structure.
+var alone = Layout{Serves: V2}
+
 // normal fills in what a Layout leaves out.
 func (l Layout) normal() Layout {
 	if l.Serves != V1 {

@@ -9,6 +9,8 @@ import (
 
 // pair is a service in every layout but 2.0 alone.
 type pair struct {
+	structure // that serves, one or two
+
 	key    naming.Key
 	layout Layout
 	one    *v1.Service // nil: not kept
@@ -21,11 +23,13 @@ type pair struct {
 	fault func() // tests let a double write fail here
 }
 
-func (p *pair) serving() structure {
+// serve makes the structure serve that the layout says.
+func (p *pair) serve() {
 	if p.layout.Serves == V1 {
-		return p.one
+		p.structure = p.one
+	} else {
+		p.structure = p.two
 	}
-	return p.two
 }
 
 // renew puts a structure that holds nothing in place of one.
@@ -38,16 +42,12 @@ func (p *pair) renew(s Structure) {
 	p.compared = false
 }
 
-func (p *pair) step(env naming.Env, cmd naming.Command) naming.Effects {
+// Step carries out a command on the structure that serves.
+func (p *pair) Step(env naming.Env, cmd naming.Command) (e naming.Effects) {
 	if _, ok := cmd.(naming.Tick); ok {
 		return p.tick(env)
 	}
-	var e naming.Effects
-	if p.layout.Serves == V1 {
-		e = p.one.Step(env, cmd)
-	} else {
-		e = p.two.Step(env, cmd)
-	}
+	e = p.structure.Step(env, cmd)
 	if e.Changed {
 		p.took(env.Now, e.Events)
 	}
@@ -58,8 +58,8 @@ func (p *pair) step(env naming.Env, cmd naming.Command) naming.Effects {
 // is due. A tick that is only for the double write spares the instances a pass.
 func (p *pair) tick(env naming.Env) (e naming.Effects) {
 	owed := p.backlog.due(env.Now)
-	if due, ok := p.serving().Deadline(); !owed || ok && due <= env.Now {
-		e = p.serving().Step(env, naming.Tick{})
+	if due, ok := p.structure.Deadline(); !owed || ok && due <= env.Now {
+		e = p.structure.Step(env, naming.Tick{})
 		if e.Changed {
 			p.took(env.Now, e.Events)
 		}
@@ -67,16 +67,35 @@ func (p *pair) tick(env naming.Env) (e naming.Effects) {
 	if owed {
 		p.catchUp(env.Now)
 	}
-	e.Empty = !p.serving().Exists()
+	e.Empty = !p.Exists()
 	return e
 }
 
-func (p *pair) deadline() (naming.Instant, bool) {
-	due, ok := p.serving().Deadline()
+// Deadline is that of the structure that serves or of the double write, whichever is first.
+func (p *pair) Deadline() (naming.Instant, bool) {
+	due, ok := p.structure.Deadline()
 	if p.backlog.task.Pending() && (!ok || p.backlog.at < due) {
 		return p.backlog.at, true
 	}
 	return due, ok
+}
+
+// Inherit merges what another owner knew.
+func (p *pair) Inherit(env naming.Env, h naming.Heritage) naming.Effects {
+	e := p.structure.Inherit(env, h)
+	if e.Changed {
+		p.took(env.Now, e.Events)
+	}
+	return e
+}
+
+// Reconcile takes over what the store holds.
+func (p *pair) Reconcile(env naming.Env, saved naming.Saved) naming.Effects {
+	e := p.structure.Reconcile(env, saved)
+	if e.Changed {
+		p.took(env.Now, e.Events)
+	}
+	return e
 }
 
 // took notes what the other structure has to catch up with.

@@ -4,6 +4,7 @@ import (
 	"nactor/naming"
 	"nactor/naming/heritage"
 	"nactor/naming/upgrade"
+	"nactor/naming/v2"
 )
 
 // Switch brings the service into another layout. What waits to be double written is
@@ -24,7 +25,7 @@ func (s *Service) Switch(env naming.Env, to Layout) naming.Effects {
 		return naming.Effects{Empty: !s.Exists()}
 	}
 	p := s.open()
-	before := p.shown()
+	before := shown(p)
 	if err := p.prepare(env.Now, to); err != nil {
 		s.settle()
 		return naming.Effects{Err: err, Empty: before == nil}
@@ -33,6 +34,7 @@ func (s *Service) Switch(env naming.Env, to Layout) naming.Effects {
 		p.handOver()
 	}
 	p.layout = to
+	p.serve()
 	for _, x := range []Structure{V1, V2} {
 		if !to.keeps(x) {
 			p.drop(x)
@@ -48,16 +50,16 @@ func (s *Service) Switch(env naming.Env, to Layout) naming.Effects {
 
 // open makes the service a pair, whatever it is.
 func (s *Service) open() *pair {
-	if s.alone != nil {
-		s.pair, s.alone = &pair{key: s.alone.Key(), layout: Layout{Serves: V2}, two: s.alone}, nil
+	if two, ok := s.held.(*v2.Service); ok {
+		s.held = &pair{structure: two, key: two.Key(), layout: alone, two: two}
 	}
-	return s.pair
+	return s.pair()
 }
 
 // settle is the reverse of open, where 2.0 is alone.
 func (s *Service) settle() {
-	if s.pair.layout == (Layout{Serves: V2}) {
-		s.alone, s.pair = s.pair.two, nil
+	if p := s.pair(); p.layout == alone {
+		s.held = p.two
 	}
 }
 
@@ -108,8 +110,8 @@ func (p *pair) drop(s Structure) {
 }
 
 // shown returns what readers are shown; nil for nothing.
-func (p *pair) shown() *naming.View {
-	if s := p.serving(); s.Exists() {
+func shown(s structure) *naming.View {
+	if s.Exists() {
 		return s.View(naming.Revision{})
 	}
 	return nil
@@ -117,7 +119,7 @@ func (p *pair) shown() *naming.View {
 
 // changes tells how what readers are shown differs from before.
 func (p *pair) changes(before *naming.View) (e naming.Effects) {
-	after := p.shown()
+	after := shown(p)
 	e.Empty = after == nil
 	if before == nil || after == nil {
 		e.Changed = before != after
