@@ -11,6 +11,7 @@ import (
 
 	"nactor/actors/actorpb"
 	"nactor/naming"
+	"nactor/naming/dual"
 )
 
 // asker puts questions about actors to other nodes and answers theirs.
@@ -59,7 +60,8 @@ func answerOf(id uint64, i ServiceInfo, err error) *actorpb.ActorAnswer {
 		return &actorpb.ActorAnswer{Id: id, Kind: uint32(naming.KindOf(err)), Error: err.Error()}
 	}
 	return &actorpb.ActorAnswer{
-		Id: id, Pid: i.PID, Revision: actorpb.FromRevision(i.Revision), Instances: uint64(i.Instances),
+		Id: id, Pid: i.PID, Revision: actorpb.FromRevision(i.Revision), Instances: uint64(i.V2), InstancesV1: uint64(i.V1),
+		Serves: uint32(i.Serves), Pending: i.Pending,
 		Mailbox: i.Mailbox, Committing: i.Committing, LastBeat: int64(i.LastBeat), Handled: i.Handled,
 	}
 }
@@ -127,7 +129,8 @@ func (s *Services) Inspect(ctx context.Context, identity string) (ServiceInfo, e
 		return ServiceInfo{}, &naming.Error{Kind: naming.Kind(a.Kind), Message: a.Error}
 	}
 	return ServiceInfo{
-		Identity: identity, Node: owner, PID: a.Pid, Revision: a.Revision.Naming(), Instances: int(a.Instances),
+		Identity: identity, Node: owner, PID: a.Pid, Revision: a.Revision.Naming(), V2: int(a.Instances), V1: int(a.InstancesV1),
+		Serves: dual.Structure(a.Serves), Pending: a.Pending,
 		Mailbox: a.Mailbox, Committing: a.Committing, LastBeat: time.Duration(a.LastBeat), Handled: a.Handled,
 	}, nil
 }

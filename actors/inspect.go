@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"nactor/naming"
+	"nactor/naming/dual"
 )
 
 // inspect asks a service to describe itself.
@@ -18,7 +19,9 @@ type ServiceInfo struct {
 	Node       string // id of the node that it lives on
 	PID        string
 	Revision   naming.Revision
-	Instances  int           // in the 2.0 structure
+	Serves     dual.Structure
+	V1, V2     int           // instances in each structure
+	Pending    bool          // a double write waits
 	Mailbox    int64         // calls under way
 	Committing bool          // waits for the store
 	LastBeat   time.Duration // ago; negative: none in this life
@@ -31,12 +34,15 @@ func (s *service) describe() ServiceInfo {
 		Node:       s.Self,
 		PID:        s.ctx.Self().Id,
 		Revision:   s.rev,
-		Instances:  s.state.Len(),
+		Serves:     s.state.Layout().Serves,
 		Mailbox:    s.handle.pending.Load(),
 		Committing: s.handle.batch != nil,
 		LastBeat:   -1,
 		Handled:    s.handled,
 	}
+	one, two := s.state.Counts()
+	info.V1, info.V2 = one.Ephemeral+one.Persistent, two.Ephemeral+two.Persistent
+	_, _, info.Pending = s.state.Pending()
 	if s.lastBeat != 0 {
 		info.LastBeat = s.Clock.Now().Since(s.lastBeat)
 	}

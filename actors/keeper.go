@@ -435,6 +435,16 @@ func (k *keeper) merge(h naming.Heritage) {
 	k.inherit(h)
 }
 
+// settled reports whether what this node owns is open, and what it does not is gone.
+func (k *keeper) settled() bool {
+	for _, g := range k.table.Load().gates {
+		if g != nil && !g.open.Load() {
+			return false
+		}
+	}
+	return k.idle()
+}
+
 // idle reports whether everything that this node has lost has been handed over.
 func (k *keeper) idle() bool {
 	k.mu.Lock()

@@ -2,7 +2,7 @@ package actors
 
 import (
 	"nactor/naming"
-	"nactor/naming/v2"
+	"nactor/naming/dual"
 )
 
 // inherit brings what another node knew of a service into the grain, which is brought to
@@ -59,7 +59,7 @@ func (s *Services) reload(key naming.Key) {
 		s.Views.Drop(key, rev)
 		return
 	}
-	s.Views.Put(v2.FromSaved(saved, s.Clock.Now()).View(rev))
+	s.Views.Put(dual.FromSaved(saved, s.Clock.Now(), s.Layout()).View(rev))
 }
 
 // dismiss has a grain hand its service over. done gets what it leaves, nil for nothing.
@@ -117,7 +117,7 @@ func (s *service) inherit(h naming.Heritage) {
 func (s *service) removedSince(later *naming.View, env naming.Env) []naming.Removed {
 	var out []naming.Removed
 	for _, in := range s.base.Instances {
-		if in.Ephemeral && later.FindClient(in.IP, in.Port, true) == nil {
+		if in.Ephemeral && s.published(later, in.Addr()) == nil {
 			out = append(out, naming.Removed{Addr: in.Addr(), Ago: env.Now.Since(s.began), Stamp: in.Stamp})
 		}
 	}

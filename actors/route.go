@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"nactor/naming"
+	"nactor/naming/dual"
 )
 
 // errLost answers a call whose way to its owner, or back, was cut.
@@ -99,9 +100,22 @@ func (s *Services) credit(key naming.Key, b naming.Beat) (naming.Result, bool) {
 	if v == nil {
 		return naming.Result{}, false
 	}
-	in := v.FindClient(b.IP, b.Port, true)
+	in := s.published(v, b.Addr)
 	if in == nil || !in.Healthy || !s.gateway.beat(key, in.Addr()) {
 		return naming.Result{}, false
 	}
 	return naming.Result{Known: true, Interval: naming.BeatInterval(in.Metadata, s.rules.Load().BeatInterval)}, true
+}
+
+// published returns the ephemeral instance that a heartbeat from addr is for, or nil: in 2.0
+// a client has one in a service, in 1.x one in each cluster of it.
+func (s *Services) published(v *naming.View, addr naming.Addr) *naming.Instance {
+	if s.Layout().Serves != dual.V1 {
+		return v.FindClient(addr.IP, addr.Port, true)
+	}
+	in := v.Find(addr)
+	if in == nil || !in.Ephemeral {
+		return nil
+	}
+	return in
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"nactor/naming"
-	"nactor/naming/v2"
+	"nactor/naming/dual"
 )
 
 // service is the grain of one service. It owns the service's state, carries out one
@@ -21,7 +21,7 @@ type service struct {
 	*Services
 	ctx    actor.Context
 	handle *handle
-	state  *v2.Service
+	state  *dual.Service
 	rev    naming.Revision
 	parent naming.Revision // what this life went on from
 	stored uint64          // place in the store's log up to which the durable part is known
@@ -47,6 +47,7 @@ type service struct {
 	handled  uint64
 	lastBeat naming.Instant
 	current  *call
+	noted    waiting // double write, as the node knows of it
 }
 
 // batch is a commit under way: what it will show, and whom it answers.
@@ -112,6 +113,12 @@ func (s *service) Receive(ctx actor.Context) {
 	case *dismiss:
 		s.handle.pending.Add(-1)
 		s.dismiss(m)
+	case *relayout:
+		s.handle.pending.Add(-1)
+		s.relayout(m)
+	case *countUp:
+		s.handle.pending.Add(-1)
+		s.countUp(m)
 	case *inspect:
 		s.handle.pending.Add(-1)
 		m.reply <- s.describe()
@@ -129,6 +136,7 @@ func (s *service) Receive(ctx actor.Context) {
 	default:
 		return
 	}
+	s.noteBacklog()
 	s.settle()
 	s.rest()
 }
@@ -154,6 +162,7 @@ func (s *service) stopped() {
 	s.handle.pending.Store(retired)
 	s.shown = nil
 	s.watch()
+	s.forgetBacklog()
 	s.place.Retire(ServiceKind, s.handle.key.String(), s.ctx.Self())
 	s.handles.drop(s.handle)
 }
@@ -163,13 +172,14 @@ func (s *service) restore() {
 	now := s.Clock.Now()
 	s.began, s.parent, s.shown, s.base, s.stored = now, naming.Revision{}, nil, nil, 0
 	s.dirty = false
+	s.forgetBacklog()
 	if view := s.Views.View(s.handle.key); view != nil {
-		s.state = v2.Restore(view, now)
+		s.state = dual.Restore(view, now, s.Layout())
 		s.parent, s.shown, s.base, s.stored = view.Revision, view, view, view.Stored
 		// What was only loaded is shown again, for the nodes that loaded something else.
 		s.dirty = view.Revision.Activation == loaded
 	} else {
-		s.state = v2.New(s.handle.key)
+		s.state = dual.New(s.handle.key, s.Layout())
 	}
 	s.rev = naming.Revision{Activation: s.activation(s.parent.Activation)}
 	s.reconcile()
@@ -374,6 +384,7 @@ func (s *service) watch() {
 // end stops a grain whose handle has retired.
 func (s *service) end() {
 	s.disarm()
+	s.forgetBacklog()
 	s.place.Retire(ServiceKind, s.handle.key.String(), s.ctx.Self())
 	s.handles.drop(s.handle)
 	s.ctx.Stop(s.ctx.Self())

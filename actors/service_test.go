@@ -285,7 +285,7 @@ func TestInspect(t *testing.T) {
 	r.do(t, naming.Register{Instance: instance(0, true)})
 	r.do(t, naming.Beat{Addr: instance(0, true).Addr()})
 	info, err := r.Inspect(context.Background(), key.String())
-	if err != nil || info.Instances != 1 || info.Handled != 2 || info.LastBeat < 0 || info.Mailbox != 0 {
+	if err != nil || info.V2 != 1 || info.Handled != 2 || info.LastBeat < 0 || info.Mailbox != 0 {
 		t.Errorf("%+v, %v", info, err)
 	}
 	if _, err := r.Inspect(context.Background(), "public@@g@@none"); naming.KindOf(err) != naming.KindNotFound {

@@ -13,7 +13,7 @@ import (
 	pacluster "github.com/asynkron/protoactor-go/cluster"
 
 	"nactor/naming"
-	"nactor/naming/v2"
+	"nactor/naming/dual"
 	"nactor/replica"
 )
 
@@ -56,6 +56,9 @@ type Config struct {
 
 	Health Health // nil: nothing is checked
 
+	// Begin is what services go by until Relayout says otherwise.
+	Begin dual.Layout
+
 	// The rest is for a node that is not alone.
 
 	Self    string // id of this node
@@ -89,6 +92,8 @@ type Services struct {
 	graves   graves
 	serving  atomic.Bool // this node has been in service
 	restarts atomic.Uint64
+	layout   atomic.Pointer[dual.Layout]
+	backlog  backlog
 }
 
 var _ naming.Registry = (*Services)(nil)
@@ -97,6 +102,7 @@ var _ naming.Registry = (*Services)(nil)
 func NewServices(cfg Config) *Services {
 	s := &Services{Config: cfg, handles: newHandles()}
 	s.rules.Store(cfg.Rules)
+	s.layout.Store(&cfg.Begin)
 	// Activations of a later process are later than all of an earlier one.
 	s.lives.Store(uint64(time.Now().UnixNano()))
 	if cfg.Peers != nil {
@@ -131,7 +137,7 @@ func (s *Services) Load(ctx context.Context, saved iter.Seq2[naming.Saved, error
 		if err != nil {
 			return err
 		}
-		state := v2.FromSaved(sv, s.Clock.Now())
+		state := dual.FromSaved(sv, s.Clock.Now(), s.Layout())
 		rev := naming.Revision{Activation: loaded}
 		if s.mesh == nil {
 			rev.Activation = s.lives.Add(1)

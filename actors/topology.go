@@ -123,6 +123,10 @@ func (s *Services) AwaitReleased(ctx context.Context) error {
 	}
 }
 
+// Settled reports whether all services that this node owns have arrived, and all others are
+// gone.
+func (s *Services) Settled() bool { return s.keeper.settled() }
+
 // Owner returns the id of the node that owns a service, "" when there is none.
 func (s *Services) Owner(key naming.Key) string {
 	if s.keeper == nil {

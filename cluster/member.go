@@ -43,6 +43,7 @@ type Member struct {
 	State   State
 	Ready   *bool // readyToUpgrade; nil: does not say
 	Settled bool  // its store is, or was, a member of the cluster's
+	Closed  bool  // it knows that double write has been closed: 1.X is refused
 	Status  Status
 	Seen    time.Time // when this node last learned something about it
 	began   uint64    // start of the process, to tell lives apart
@@ -73,6 +74,7 @@ const (
 	tagState   = "st"
 	tagReady   = "rtu"
 	tagSettled = "rs"
+	tagClosed  = "dwc"
 )
 
 // tags is the inverse of parseMember.
@@ -85,6 +87,9 @@ func (m *Member) tags() map[string]string {
 	if m.Settled {
 		t[tagSettled] = "1"
 	}
+	if m.Closed {
+		t[tagClosed] = "1"
+	}
 	if m.Ready != nil {
 		t[tagReady] = strconv.FormatBool(*m.Ready)
 	}
@@ -93,7 +98,7 @@ func (m *Member) tags() map[string]string {
 
 // parseMember reads what a member says of itself. False: it is not one of ours.
 func parseMember(process string, t map[string]string) (*Member, bool) {
-	m := &Member{ID: t[tagID], Process: process, Host: t[tagHost], Version: t[tagVersion], State: State(t[tagState]), Settled: t[tagSettled] == "1"}
+	m := &Member{ID: t[tagID], Process: process, Host: t[tagHost], Version: t[tagVersion], State: State(t[tagState]), Settled: t[tagSettled] == "1", Closed: t[tagClosed] == "1"}
 	ok := m.ID != "" && m.Host != ""
 	port := func(tag string) int {
 		p, err := strconv.ParseUint(t[tag], 10, 16)

@@ -17,6 +17,7 @@ type Config struct {
 	Subscriptions naming.Subscriptions
 	Settings      naming.Settings
 	Members       Members
+	Upgrade       Upgrade
 
 	Inspector Inspector        // nil: there is nothing to inspect
 	Pushes    func() PushStats // nil: nothing is pushed

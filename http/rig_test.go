@@ -325,7 +325,7 @@ func start(t testing.TB, change ...func(*Config)) *rig {
 	r := &rig{t: t, registry: newRegistry(), ln: fasthttputil.NewInmemoryListener(), logs: &logs{}, served: make(chan error, 1)}
 	cfg := Config{
 		Registry: r.registry, Reader: r.registry, Subscriptions: r.registry, Settings: settings{r.registry},
-		Members: node{r.registry}, Inspector: node{r.registry}, Pushes: func() PushStats { return PushStats{Sent: 7, Failed: 2, AvgCost: 3e6, MaxCost: 9e6} },
+		Members: node{r.registry}, Inspector: node{r.registry}, Upgrade: upgraded{}, Pushes: func() PushStats { return PushStats{Sent: 7, Failed: 2, AvgCost: 3e6, MaxCost: 9e6} },
 		Logger:      slog.New(slog.NewTextHandler(r.logs, nil)),
 		PushAllowed: func(_, _ netip.Addr) bool { return true },
 	}

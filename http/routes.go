@@ -71,6 +71,9 @@ func routes() []route {
 		)
 	}
 	return append(list,
+		route{get, "/v1/ns/upgrade/ops/metrics", public, (*request).upgradeMetrics},
+		route{get, "/v1/ns/upgrade/ops/explain", public, (*request).explainUpgrade},
+
 		route{get, "/v1/console/namespaces", clientRead, (*request).listNamespaces},
 		route{post, "/v1/console/namespaces", admin, (*request).createNamespace},
 		route{put, "/v1/console/namespaces", admin, (*request).updateNamespace},

@@ -17,7 +17,8 @@ const maxParams = 1000
 // handler returns what serves a route: everything that is the same for all of them.
 func (s *Server) handler(rt route) fasthttp.RequestHandler {
 	ok := s.metrics.requests.WithLabelValues(rt.method, rt.path, "200")
-	gated := inNaming(contextPath + rt.path)
+	// What an upgrade waits for is asked while a node does not serve yet, above all.
+	gated := inNaming(contextPath+rt.path) && !strings.HasPrefix(rt.path, "/v1/ns/upgrade/")
 	return func(ctx *fasthttp.RequestCtx) {
 		r := s.newRequest(ctx)
 		defer r.finish(&rt, ok)

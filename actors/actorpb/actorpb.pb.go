@@ -3138,11 +3138,14 @@ type ActorAnswer struct {
 	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	Pid           string                 `protobuf:"bytes,4,opt,name=pid,proto3" json:"pid,omitempty"`
 	Revision      *Revision              `protobuf:"bytes,5,opt,name=revision,proto3" json:"revision,omitempty"`
-	Instances     uint64                 `protobuf:"varint,6,opt,name=instances,proto3" json:"instances,omitempty"`
+	Instances     uint64                 `protobuf:"varint,6,opt,name=instances,proto3" json:"instances,omitempty"` // in the 2.0 structure
 	Mailbox       int64                  `protobuf:"varint,7,opt,name=mailbox,proto3" json:"mailbox,omitempty"`
 	Committing    bool                   `protobuf:"varint,8,opt,name=committing,proto3" json:"committing,omitempty"`
 	LastBeat      int64                  `protobuf:"varint,9,opt,name=last_beat,json=lastBeat,proto3" json:"last_beat,omitempty"` // ns ago; negative: none
 	Handled       uint64                 `protobuf:"varint,10,opt,name=handled,proto3" json:"handled,omitempty"`
+	InstancesV1   uint64                 `protobuf:"varint,11,opt,name=instances_v1,json=instancesV1,proto3" json:"instances_v1,omitempty"`
+	Serves        uint32                 `protobuf:"varint,12,opt,name=serves,proto3" json:"serves,omitempty"`   // 1 or 2: the structure that readers are shown
+	Pending       bool                   `protobuf:"varint,13,opt,name=pending,proto3" json:"pending,omitempty"` // a double write waits
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3245,6 +3248,27 @@ func (x *ActorAnswer) GetHandled() uint64 {
 		return x.Handled
 	}
 	return 0
+}
+
+func (x *ActorAnswer) GetInstancesV1() uint64 {
+	if x != nil {
+		return x.InstancesV1
+	}
+	return 0
+}
+
+func (x *ActorAnswer) GetServes() uint32 {
+	if x != nil {
+		return x.Serves
+	}
+	return 0
+}
+
+func (x *ActorAnswer) GetPending() bool {
+	if x != nil {
+		return x.Pending
+	}
+	return false
 }
 
 // UpgradeReport is what a node says of itself to the coordinator of the upgrade: its vote.
@@ -3862,7 +3886,7 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\n" +
 	"ActorQuery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
-	"\bidentity\x18\x02 \x01(\tR\bidentity\"\x9d\x02\n" +
+	"\bidentity\x18\x02 \x01(\tR\bidentity\"\xf2\x02\n" +
 	"\vActorAnswer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\rR\x04kind\x12\x14\n" +
@@ -3876,7 +3900,10 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"committing\x12\x1b\n" +
 	"\tlast_beat\x18\t \x01(\x03R\blastBeat\x12\x18\n" +
 	"\ahandled\x18\n" +
-	" \x01(\x04R\ahandled\"\xa5\x02\n" +
+	" \x01(\x04R\ahandled\x12!\n" +
+	"\finstances_v1\x18\v \x01(\x04R\vinstancesV1\x12\x16\n" +
+	"\x06serves\x18\f \x01(\rR\x06serves\x12\x18\n" +
+	"\apending\x18\r \x01(\bR\apending\"\xa5\x02\n" +
 	"\rUpgradeReport\x12\x18\n" +
 	"\aprocess\x18\x01 \x01(\tR\aprocess\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\fR\aapplied\x12\x14\n" +

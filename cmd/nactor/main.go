@@ -49,6 +49,6 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serverCommand(), versionCommand(), actorsCommand(), membersCommand(), readyCommand(), pidCommand(), bench.Command())
+	root.AddCommand(serverCommand(), versionCommand(), actorsCommand(), membersCommand(), upgradeCommand(), readyCommand(), pidCommand(), bench.Command())
 	return root
 }

@@ -55,6 +55,11 @@ type Config struct {
 	PushDelay      time.Duration
 	StoreMinFree   int64         // bytes
 	DeadServer     time.Duration // after which a node that is gone is no longer a member of the store
+	StoreSnapshot  uint64        // entries of the store's log between two snapshots
+
+	UpgradeFrom1X    bool // a new cluster begins with the logic of 1.X and double write
+	UpgradeCheck     time.Duration
+	DoubleWriteDelay time.Duration
 
 	Logging logging.Options
 

@@ -32,6 +32,10 @@ const (
 	keyJoin           = "nactor.cluster.join"
 	keyDeadServer     = "nactor.store.dead-server-timeout"
 	keyStoreMinFree   = "nactor.store.min-free"
+	keyStoreSnapshot  = "nactor.store.snapshot-threshold"
+	keyUpgradeFrom1X  = "nacos.core.support.upgrade.from.1x"
+	keyUpgradeCheck   = "nactor.upgrade.check-interval"
+	keyDoubleWrite    = "nactor.double-write.delay"
 	keyLogLevel       = "nactor.log.level"
 	keyLogLevelNaming = "nactor.log.level.naming"
 	keyLogLevelRaft   = "nactor.log.level.raft"
@@ -63,6 +67,10 @@ var keys = []Key{
 	{keyJoin, "", "Living members to join, `host:port,…`, as --join."},
 	{keyDeadServer, "600000", "Time in ms after which a node that is gone no longer counts as a member of the store, when at least three are left (cluster)."},
 	{keyStoreMinFree, "16MB", "Writes to the store are refused when less than this is free on its disk."},
+	{keyStoreSnapshot, "8192", "Entries of the store's log after which it is cut short by a snapshot (cluster)."},
+	{keyUpgradeFrom1X, "true", "false makes a new cluster one of 2.0 from its first start, without double write: no 1.X node can join it (cluster)."},
+	{keyUpgradeCheck, "5000", "Time in ms between two checks whether this node is ready for 2.0 (cluster)."},
+	{keyDoubleWrite, "1000", "Time in ms in which changes of a service are gathered into one double write (cluster)."},
 	{keyLogLevel, "info", "debug, info, warn or error."},
 	{keyLogLevelNaming, "", "The same for naming-server.log alone; empty: nactor.log.level."},
 	{keyLogLevelRaft, "", "The same for naming-raft.log."},

@@ -53,6 +53,10 @@ func Load(o Options) (*Config, error) {
 	c.PushDelay = r.millis(keyPushDelay, 500*time.Millisecond)
 	c.StoreMinFree = r.bytes(keyStoreMinFree, 16<<20)
 	c.DeadServer = r.millis(keyDeadServer, 10*time.Minute)
+	c.StoreSnapshot = uint64(r.int(keyStoreSnapshot, 8192, 1, 1<<30))
+	c.UpgradeFrom1X = r.bool(keyUpgradeFrom1X, true)
+	c.UpgradeCheck = r.millis(keyUpgradeCheck, 5*time.Second)
+	c.DoubleWriteDelay = r.millis(keyDoubleWrite, time.Second)
 	c.Logging = r.logging()
 	if c.Mode == Cluster {
 		c.Peers, err = members(o.Members, home, p, c.Port)

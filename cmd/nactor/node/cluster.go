@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"path/filepath"
 	"slices"
@@ -61,12 +62,11 @@ func (n *Node) joinCluster() error {
 	if gossipKey == nil && !n.key.IsZero() {
 		gossipKey = n.key.GossipKey()
 	}
+	inboxes := n.services.Inboxes()
+	maps.Copy(inboxes, n.upgrade.Inboxes())
 	n.cluster, err = cluster.Start(cluster.Config{
-		Logger: n.logs.Main, Kinds: n.services.Kinds(), Remote: remote.Options(), Inboxes: n.services.Inboxes(),
-		Partition: func(identity string) int {
-			key, _ := naming.ParseIdentity(identity)
-			return key.Partition()
-		},
+		Logger: n.logs.Main, Kinds: append(n.services.Kinds(), n.upgrade.Kinds()...), Remote: remote.Options(), Inboxes: inboxes,
+		Partition: partition,
 		Gossip: cluster.Gossip{
 			Self: self, Logger: n.logs.Main, Bind: n.cfg.BindAddress, Seeds: n.seeds(), Key: gossipKey,
 			Snapshot: filepath.Join(n.cfg.DataDir(), "members.snapshot"), Changed: n.membersChanged,
@@ -123,6 +123,7 @@ func (n *Node) membersChanged(ms *cluster.Members) {
 		}
 	}
 	n.services.Follow(t)
+	n.upgrade.Changed()
 	n.wakeStore()
 }
 
@@ -134,9 +135,15 @@ func (n *Node) becomeReady(ctx context.Context) error {
 		wait, cancel := context.WithTimeout(ctx, readyPause)
 		err := n.inSync(wait)
 		cancel()
+		if err := n.tooLate(); err != nil {
+			return err
+		}
 		other := m.Conflict()
 		switch {
 		case other == nil && err == nil:
+			if err := n.goAlong(ctx); err != nil {
+				return err
+			}
 			return n.serveShare(ctx)
 		case other == nil:
 			alone = time.Now()

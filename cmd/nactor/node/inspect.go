@@ -174,9 +174,13 @@ func (n *Node) Actor(ctx context.Context, identity string) (http.ActorDetail, er
 	if err != nil {
 		return http.ActorDetail{}, err
 	}
+	pending := 0
+	if info.Pending {
+		pending = 1
+	}
 	return http.ActorDetail{
 		Actor: http.Actor{Identity: info.Identity, Kind: actors.ServiceKind, Node: n.addrOf(info.Node), PID: info.PID},
-		Mode:  "v2", Revision: info.Revision, V2Instances: info.Instances,
+		Mode:  info.Serves.String(), Revision: info.Revision, V1Instances: info.V1, V2Instances: info.V2, PendingDoubleWrite: pending,
 		Mailbox: info.Mailbox, Handled: info.Handled, LastBeat: info.LastBeat,
 	}, nil
 }

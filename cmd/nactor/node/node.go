@@ -15,6 +15,7 @@ import (
 
 	"nactor/actors"
 	"nactor/actors/probe"
+	"nactor/actors/upgrade"
 	"nactor/cluster"
 	"nactor/cluster/guard"
 	"nactor/cmd/nactor/config"
@@ -41,7 +42,9 @@ type Node struct {
 	raft     *persistence.Raft // the same; nil: standalone
 	settings *persistence.Settings
 	views    *replica.Store
+	clock    *actors.SteadyClock
 	services *actors.Services
+	upgrade  *upgrade.Upgrade
 	cluster  *cluster.Cluster
 	push     *actors.Push
 	prober   *probe.Prober
@@ -49,6 +52,7 @@ type Node struct {
 
 	key          guard.Key
 	peers        peers
+	running      context.Context // ends when the services stop
 	stopServices context.CancelFunc
 	status       atomic.Pointer[http.Status]
 	live         atomic.Pointer[actors.Services] // once they are there
@@ -67,7 +71,7 @@ type Node struct {
 // Start boots a node and returns when it serves. The error says what an operator can do;
 // nothing is left running then.
 func Start(ctx context.Context, o Options) (_ *Node, err error) {
-	n := &Node{cfg: o.Config, logs: o.Logs, quit: make(chan struct{}), ended: make(chan struct{}),
+	n := &Node{cfg: o.Config, logs: o.Logs, upgrade: upgrade.New(), quit: make(chan struct{}), ended: make(chan struct{}),
 		storeWake: make(chan struct{}, 1), deadSince: map[string]time.Time{}, started: time.Now()}
 	defer func() {
 		if err != nil {
@@ -87,9 +91,9 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	if err := n.openStore(); err != nil {
 		return nil, err
 	}
-	clock := actors.NewSteadyClock(nil)
-	n.wg.Go(func() { n.every(actors.ObserveEvery, clock.Observe) })
-	n.views = replica.New(clock.Now, func(notice replica.Notice) {
+	n.clock = actors.NewSteadyClock(nil)
+	n.wg.Go(func() { n.every(actors.ObserveEvery, n.clock.Observe) })
+	n.views = replica.New(n.clock.Now, func(notice replica.Notice) {
 		if n.push != nil {
 			n.push.Notify(notice)
 		}
@@ -111,8 +115,8 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		},
 	})
 	services := actors.Config{
-		Logger: n.logs.Naming, Clock: clock, Store: n.store, Views: n.views, Rules: &rules, Identity: cluster.Identity,
-		Self: n.store.NodeID(), Health: n.prober,
+		Logger: n.logs.Naming, Clock: n.clock, Store: n.store, Views: n.views, Rules: &rules, Identity: cluster.Identity,
+		Self: n.store.NodeID(), Health: n.prober, Begin: n.beginning(),
 	}
 	if configured(n.cfg) {
 		services.Saved, services.StoreIndex = n.raft.Saved, n.raft.Index
@@ -154,10 +158,11 @@ func (n *Node) startActors() (err error) {
 	if configured(n.cfg) {
 		running, stop := context.WithCancel(context.Background())
 		n.wg.Go(func() { n.services.Run(running) })
-		n.stopServices = stop
+		n.stopServices, n.running = stop, running
 		if err := n.joinCluster(); err != nil {
 			return err
 		}
+		n.configureUpgrade()
 		n.wg.Go(func() { n.keepStore(running) })
 		return nil
 	}
@@ -175,8 +180,8 @@ func (n *Node) serve() {
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.measure(metrics)
 	n.front = http.New(http.Config{
-		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Subscriptions: n.views, Settings: n.settings,
-		Members: n, Inspector: n, Pushes: n.pushes, Metrics: metrics, Version: n.cfg.AsVersion, Standalone: n.cfg.Mode == config.Standalone,
+		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Subscriptions: n.views, Settings: n.upgradeSettings(),
+		Members: n, Upgrade: n, Inspector: n, Pushes: n.pushes, Metrics: metrics, Version: n.cfg.AsVersion, Standalone: n.cfg.Mode == config.Standalone,
 	})
 	n.wg.Go(func() {
 		if err := n.front.Serve(n.listener); err != nil {

@@ -43,6 +43,7 @@ func (n *Node) openStore() error {
 	}
 	n.raft, err = persistence.OpenRaft(persistence.RaftOptions{
 		Dir: n.cfg.DataDir(), Logger: n.logs.Raft, MinFree: n.cfg.StoreMinFree, Fatal: n.end, Stream: stream,
+		SnapshotEntries: n.cfg.StoreSnapshot, TrailingEntries: min(n.cfg.StoreSnapshot, trailingEntries),
 		AddressOf: n.raftAddress, Heartbeat: storeHeartbeat, Lease: storeHeartbeat,
 		OnApply: func(keys []naming.Key) {
 			if s := n.live.Load(); s != nil {
@@ -69,6 +70,9 @@ func (n *Node) raftAddress(id string) (string, bool) {
 	}
 	return "", false
 }
+
+// trailingEntries of the log are kept for members that lag behind.
+const trailingEntries = 1024
 
 // storeHeartbeat is how long a follower waits for the leader before it asks for an election:
 // persistent writes work again 1 to 2 s after a leader has died.
@@ -139,7 +143,7 @@ func (n *Node) adjustVoters(ctx context.Context) {
 	voters := n.raft.Peers()
 	for _, m := range ms.All() {
 		i := slices.IndexFunc(voters, func(s persistence.Server) bool { return s.ID == m.ID })
-		if !m.Up() || m.State == cluster.Leaving || i >= 0 && voters[i].Addr == m.RaftAddr() {
+		if !m.Up() || m.State == cluster.Leaving || n.refuses(m) || i >= 0 && voters[i].Addr == m.RaftAddr() {
 			continue
 		}
 		if err := n.raft.AddVoter(ctx, m.ID, m.RaftAddr()); err != nil {

@@ -1,0 +1,47 @@
+package http
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"nactor/naming/upgrade/switchover"
+)
+
+// upgraded is a cluster in the middle of an upgrade.
+type upgraded struct{}
+
+func (upgraded) UpgradeMetrics() UpgradeMetrics {
+	return UpgradeMetrics{
+		All20X: true, DoubleWrite: true, DelayTasks: 1, Services1: 12, Instances1: 345, Services2: 11, Instances2: 344, Subscribers2: 2,
+		OwnServices1: 4, OwnInstances1: 115, Ephemeral2: 9, Persistent2: 2, EphemeralInst2: 300, PersistentInst2: 44,
+		Only1: []string{"public##DEFAULT_GROUP@@empty", "public##g@@other"},
+	}
+}
+
+func (upgraded) ExplainUpgrade(context.Context) (switchover.Explanation, error) {
+	return switchover.Explanation{State: switchover.Initial(), Phase: switchover.Waiting, WaitsFor: []string{"10.0.0.2:8848 runs 1.4.2: replace it by 2.X"}}, nil
+}
+
+func TestUpgradeMetrics(t *testing.T) {
+	for query, file := range map[string]string{"": "testdata/upgrade_metrics.txt", "?json=true": "testdata/upgrade_metrics.json"} {
+		r := start(t)
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.send("GET", "/v1/ns/upgrade/ops/metrics"+query, "").body; got != string(want) {
+			t.Errorf("%s should be:\n%s", file, got)
+		}
+	}
+}
+
+// Whoever asks why a node does not serve yet gets an answer.
+func TestUpgradeIsToldWhileStarting(t *testing.T) {
+	r := start(t)
+	r.registry.status = Status{State: "STARTING"}
+	if got := r.send("GET", "/v1/ns/upgrade/ops/explain", "").body; !strings.Contains(got, `"waitsFor":["10.0.0.2:8848 runs`) || !strings.Contains(got, `"mode":"v1"`) {
+		t.Error(got)
+	}
+}
