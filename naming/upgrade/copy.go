@@ -14,7 +14,7 @@ func ToV1(now naming.Instant, from *v2.Service, to *v1.Service) {
 		to.Follow(now, nil, nil)
 		return
 	}
-	to.Follow(now, from.View(naming.Revision{}), from.Clock)
+	to.Follow(now, from.View(naming.Revision{}), from.Clocks())
 }
 
 // ToV2 is the way back: what from has in its ephemeral set is ephemeral, what it has in
@@ -25,7 +25,7 @@ func ToV2(now naming.Instant, from *v1.Service, to *v2.Service) {
 		to.Follow(now, nil, nil)
 		return
 	}
-	to.Follow(now, V2View(from.View(naming.Revision{}), from.Clock), from.Clock)
+	to.Follow(now, V2View(from.View(naming.Revision{}), from.Clock), from.Clocks())
 }
 
 // V2View returns what the 2.0 structure can hold of a view, which may be one of either

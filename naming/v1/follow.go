@@ -30,11 +30,7 @@ func (s *Service) Follow(now naming.Instant, view *naming.View, clock func(namin
 		if c == nil {
 			c = &naming.BeatClock{Last: now}
 		}
-		if old := s.find(in.Addr(), in.Ephemeral); old != nil {
-			*old = record{in, c}
-		} else {
-			s.insert(record{in, c})
-		}
+		s.put(record{in, c})
 	}
 	for i := range s.clusters {
 		s.clusters[i].ephemeral = trim(s.clusters[i].ephemeral)
@@ -46,6 +42,23 @@ func (s *Service) Follow(now naming.Instant, view *naming.View, clock func(namin
 	}
 	s.touched = now
 	s.wake(now)
+}
+
+// put adds an instance, or replaces the one at its address. Instances of a view come in
+// order: each goes behind those that are there.
+func (s *Service) put(r record) {
+	if i, found := s.cluster(r.inst.Cluster); found {
+		in := s.clusters[i].set(r.inst.Ephemeral)
+		if n := len(*in); n == 0 || compareHosts((*in)[n-1].inst, r.inst) < 0 {
+			*in = append(*in, r)
+			return
+		}
+	}
+	if old := s.find(r.inst.Addr(), r.inst.Ephemeral); old != nil {
+		*old = r
+	} else {
+		s.insert(r)
+	}
 }
 
 // trim lets go of what a shrunk set still holds on to.

@@ -89,6 +89,30 @@ func (s *Service) Clock(addr naming.Addr, ephemeral bool) *naming.BeatClock {
 	return nil
 }
 
+// Clocks returns [Service.Clock] for who asks in the order of a view; it is good until the
+// next change.
+func (s *Service) Clocks() func(naming.Addr, bool) *naming.BeatClock {
+	type place struct{ ephemeral, persistent int }
+	next := make([]place, len(s.clusters))
+	return func(addr naming.Addr, ephemeral bool) *naming.BeatClock {
+		i, found := s.cluster(addr.Cluster)
+		if !found {
+			return nil
+		}
+		at := &next[i].persistent
+		if ephemeral {
+			at = &next[i].ephemeral
+		}
+		if in := *s.clusters[i].set(ephemeral); *at < len(in) {
+			if r := in[*at]; r.inst.Port == addr.Port && r.inst.IP == addr.IP {
+				*at++
+				return r.clock
+			}
+		}
+		return s.Clock(addr, ephemeral)
+	}
+}
+
 // wake makes sure that Tick runs at t at the latest.
 func (s *Service) wake(t naming.Instant) {
 	if !s.waiting || t < s.due {

@@ -161,10 +161,7 @@ func merge(dst []*naming.Instance, sets []set) []*naming.Instance {
 
 // compareInstances orders by ip, port, cluster, ephemeral ones first.
 func compareInstances(a, b *naming.Instance) int {
-	if c := strings.Compare(a.IP, b.IP); c != 0 {
-		return c
-	}
-	if c := cmp.Compare(a.Port, b.Port); c != 0 {
+	if c := compareHosts(a, b); c != 0 {
 		return c
 	}
 	if c := strings.Compare(a.Cluster, b.Cluster); c != 0 {
@@ -178,4 +175,12 @@ func compareInstances(a, b *naming.Instance) int {
 	default:
 		return 1
 	}
+}
+
+// compareHosts orders by ip and port.
+func compareHosts(a, b *naming.Instance) int {
+	if c := strings.Compare(a.IP, b.IP); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.Port, b.Port)
 }

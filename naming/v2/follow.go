@@ -21,13 +21,21 @@ func (s *Service) Follow(now naming.Instant, view *naming.View, clock func(namin
 	old := s.pubs
 	s.pubs = make([]*publication, 0, len(view.Instances))
 	for _, in := range view.Instances {
-		for len(old) > 0 && compareInstances(old[0].inst, in) < 0 {
+		var p *publication
+		for p == nil && len(old) > 0 {
+			c := 0
+			if old[0].inst != in {
+				c = compareInstances(old[0].inst, in)
+			}
+			if c > 0 {
+				break
+			}
+			if c == 0 {
+				p = old[0]
+			}
 			old = old[1:]
 		}
-		var p *publication
-		if len(old) > 0 && compareInstances(old[0].inst, in) == 0 {
-			p, old = old[0], old[1:]
-		} else {
+		if p == nil {
 			p = &publication{}
 		}
 		p.inst, p.clock = in, clock(in.Addr(), in.Ephemeral)

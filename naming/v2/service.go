@@ -119,6 +119,21 @@ func (s *Service) Clock(addr naming.Addr, ephemeral bool) *naming.BeatClock {
 	return nil
 }
 
+// Clocks returns [Service.Clock] for who asks in the order of a view; it is good until the
+// next change.
+func (s *Service) Clocks() func(naming.Addr, bool) *naming.BeatClock {
+	next := 0
+	return func(addr naming.Addr, ephemeral bool) *naming.BeatClock {
+		if next < len(s.pubs) {
+			if p := s.pubs[next]; p.inst.Ephemeral == ephemeral && p.inst.Addr() == addr {
+				next++
+				return p.clock
+			}
+		}
+		return s.Clock(addr, ephemeral)
+	}
+}
+
 // wake makes sure that Tick runs at t at the latest.
 func (s *Service) wake(t naming.Instant) {
 	if !s.waiting || t < s.due {
