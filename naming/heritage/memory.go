@@ -7,10 +7,12 @@ import (
 	"nactor/naming"
 )
 
-// Memory is what an owner remembers of its own life, for a later merge. The zero value is
-// that of a service that was not taken over from anybody.
+// Memory is what an owner remembers of its own life beyond what it shows. It goes along
+// when another structure of the service begins to serve. The zero value is that of a
+// service that was not taken over from anybody.
 type Memory struct {
 	Began   naming.Instant // start of this life: beat clocks that say so were granted, not heard
+	Touched naming.Instant // last change
 	removed []removed      // deregistered not long ago, oldest first
 }
 

@@ -40,7 +40,7 @@ func (s *Service) Follow(now naming.Instant, view *naming.View, clock func(namin
 	if len(view.Overlays) > 0 {
 		s.carried = view.Overlays
 	}
-	s.touched = now
+	s.memory.Touched = now
 	s.wake(now)
 }
 

@@ -12,10 +12,9 @@ type Service struct {
 	meta     *naming.ServiceMeta             // what an operator said; nil: nothing
 	clusters []cluster                       // sorted by name; none is empty
 	carried  map[naming.Addr]*naming.Overlay // overlays of the 2.0 structure that still hold; see carry.go
-	touched  naming.Instant                  // last change
-	memory   heritage.Memory
-	due      naming.Instant // when Tick may next change something
-	waiting  bool           // due is set
+	memory   heritage.Memory                 // of this life
+	due      naming.Instant                  // when Tick may next change something
+	waiting  bool                            // due is set
 }
 
 // New returns a service that does not exist yet; its first command may bring it to life.

@@ -21,7 +21,7 @@ func (t *step) tick() {
 	if !t.born || t.Changed || len(t.clusters) > 0 || len(t.carried) > 0 || t.meta != nil {
 		return
 	}
-	if until := t.touched.Add(t.rules.EmptyService); until > t.now {
+	if until := t.memory.Touched.Add(t.rules.EmptyService); until > t.now {
 		t.wake(until)
 		return
 	}

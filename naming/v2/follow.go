@@ -17,7 +17,7 @@ func (s *Service) Follow(now naming.Instant, view *naming.View, clock func(namin
 	if !s.born {
 		s.ephemeral = view.Ephemeral
 	}
-	s.born, s.meta, s.touched = true, view.Meta, now
+	s.born, s.meta, s.memory.Touched = true, view.Meta, now
 	old := s.pubs
 	s.pubs = make([]*publication, 0, len(view.Instances))
 	for _, in := range view.Instances {

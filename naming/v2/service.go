@@ -40,10 +40,9 @@ type Service struct {
 	hashes    []uint32                        // of their clients, in the same order
 	overlays  map[naming.Addr]overlay         // nil until the first
 	shown     map[naming.Addr]*naming.Overlay // overlays as views show them; nil: rebuild
-	touched   naming.Instant                  // last change
-	memory    heritage.Memory
-	due       naming.Instant // when Tick may next change something
-	waiting   bool           // due is set
+	memory    heritage.Memory                 // of this life
+	due       naming.Instant                  // when Tick may next change something
+	waiting   bool                            // due is set
 }
 
 // New returns a service that does not exist yet; its first command may bring it to life.
@@ -55,7 +54,7 @@ func New(key naming.Key) *Service {
 // now: a new owner grants one full time-out of grace.
 func Restore(view *naming.View, now naming.Instant) *Service {
 	s := New(view.Key)
-	s.born, s.ephemeral, s.meta, s.touched, s.memory.Began = true, view.Ephemeral, view.Meta, now, now
+	s.born, s.ephemeral, s.meta, s.memory.Touched, s.memory.Began = true, view.Ephemeral, view.Meta, now, now
 	s.pubs = make([]*publication, 0, len(view.Instances))
 	s.overlays = make(map[naming.Addr]overlay, len(view.Overlays))
 	for addr, o := range view.Overlays {

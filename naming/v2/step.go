@@ -47,7 +47,7 @@ func begin(s *Service, env naming.Env) step {
 
 func (t *step) end() naming.Effects {
 	if t.Changed {
-		t.touched = t.now
+		t.memory.Touched = t.now
 		if t.born && len(t.pubs) == 0 {
 			t.wake(t.now.Add(t.rules.EmptyService))
 		}
