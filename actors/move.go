@@ -81,7 +81,7 @@ func (s *service) inherit(h naming.Heritage) {
 	switch {
 	case s.moved:
 		return // the new owner learns it by comparing notes
-	case s.handle.batch != nil:
+	case s.writing():
 		s.legacy = append(s.legacy, h)
 		return
 	}
@@ -100,8 +100,12 @@ func (s *service) inherit(h naming.Heritage) {
 	if s.base != nil && theirs.Activation == s.base.Revision.Activation {
 		h.Removed = append(h.Removed, s.removedSince(h.View, env)...)
 	}
-	s.stored = max(s.stored, h.View.Stored)
 	s.state.Inherit(env, h)
+	if h.View.Stored > s.stored {
+		// They have read more of the store than this node may have: theirs is what it holds.
+		s.stored = h.View.Stored
+		s.state.Reconcile(env, h.View.Saved())
+	}
 	// Shown anew even when nothing has changed: whoever shows theirs could not tell that
 	// ours has it all.
 	s.dirty = true
@@ -124,15 +128,19 @@ func (s *service) removedSince(later *naming.View, env naming.Env) []naming.Remo
 	return out
 }
 
+// writing reports whether the state holds something that the store does not, yet.
+func (s *service) writing() bool { return s.handle.batch != nil || len(s.records) > 0 }
+
 // reconcile takes over what the store holds.
 func (s *service) reconcile() {
-	if s.stale = s.handle.batch != nil; s.Saved == nil || s.moved || s.stale {
+	if s.stale = s.writing(); s.Saved == nil || s.moved || s.stale {
 		return
 	}
 	if s.StoreIndex != nil {
 		read := s.StoreIndex()
 		if read < s.stored {
-			return // it would be undone; it is tried again when more has been read
+			s.behind.await(s.handle.key, s.stored)
+			return
 		}
 		s.stored = read
 	}

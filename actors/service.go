@@ -171,7 +171,7 @@ func (s *service) stopped() {
 func (s *service) restore() {
 	now := s.Clock.Now()
 	s.began, s.parent, s.shown, s.base, s.stored = now, naming.Revision{}, nil, nil, 0
-	s.dirty = false
+	s.dirty, s.records = false, nil
 	s.forgetBacklog()
 	if view := s.Views.View(s.handle.key); view != nil {
 		s.state = dual.Restore(view, now, s.Layout())
@@ -333,10 +333,11 @@ func (s *service) committed(m *committed) {
 		s.depart()
 	}
 	if s.handle.batch == nil {
-		for _, h := range s.legacy {
+		legacy := s.legacy
+		s.legacy = nil
+		for _, h := range legacy {
 			s.inherit(h)
 		}
-		s.legacy = nil
 		if s.stale {
 			s.reconcile()
 		}

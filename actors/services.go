@@ -94,6 +94,7 @@ type Services struct {
 	restarts atomic.Uint64
 	layout   atomic.Pointer[dual.Layout]
 	backlog  backlog
+	behind   behind
 }
 
 var _ naming.Registry = (*Services)(nil)

@@ -47,6 +47,7 @@ func (s *Services) Run(ctx context.Context) {
 			s.mesh.listen()
 			s.keeper.tick()
 			s.mesh.feed.sweep()
+			s.wakeBehind()
 			if r := s.keeper.table.Load().Ring; r != ring {
 				ring, changed = r, now
 			}

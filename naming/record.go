@@ -29,3 +29,21 @@ type Saved struct {
 	Instances []*Instance // as registered
 	Overlays  map[Addr]*Overlay
 }
+
+// Saved returns the durable part of a view, as a store that holds it would.
+func (v *View) Saved() Saved {
+	s := Saved{Key: v.Key, Meta: v.Meta, Overlays: v.Overlays}
+	for _, in := range v.Instances {
+		if in.Ephemeral {
+			continue
+		}
+		base := in.Base()
+		if base.Healthy != in.Healthy {
+			own := *base
+			own.Healthy = in.Healthy
+			base = &own
+		}
+		s.Instances = append(s.Instances, base)
+	}
+	return s
+}
