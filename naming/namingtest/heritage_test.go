@@ -371,6 +371,22 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
+// What a view of 1.x says of a service that nobody created is not an operator's word.
+func TestReconcileImplied(t *testing.T) {
+	for name, restore := range owners() {
+		if name == "v2, bare" {
+			continue // views of 1.x come to it through dual
+		}
+		t.Run(name, func(t *testing.T) {
+			s, _ := diverge(restore, restore, ephemeral("1"))
+			v := owner{V1.New(testKey), s.stamp}.View(naming.Revision{})
+			if e := s.Reconcile(at(0), naming.Saved{Key: testKey, Meta: v.Meta}); e.Changed {
+				t.Errorf("%+v: %s", e.Events, describe(s.View(naming.Revision{})))
+			}
+		})
+	}
+}
+
 // What 1.x saved under one ip:port in several clusters becomes one instance in 2.0, the one
 // that is held if there is one; the others are to be deleted, lest they come back.
 func TestReconcileCrowded(t *testing.T) {

@@ -6,12 +6,16 @@ import (
 	"strings"
 
 	"nactor/naming"
+	"nactor/naming/v1"
 )
 
-// V2Saved returns what the 2.0 structure can hold of what is saved of a service, and the
-// instances that it cannot hold: where 1.x saved an ip:port in several clusters, all but
-// one. The one that is held already stays.
+// V2Saved returns what the 2.0 structure can hold of what is saved of a service, or was
+// taken from a view of either structure, and the instances that it cannot hold: where 1.x
+// saved an ip:port in several clusters, all but one. The one that is held already stays.
 func V2Saved(saved naming.Saved, held func(naming.Addr, bool) *naming.BeatClock) (kept naming.Saved, lost []*naming.Instance) {
+	if v1.Implied(saved.Meta) {
+		saved.Meta = nil
+	}
 	if len(saved.Instances) < 2 {
 		return saved, nil
 	}

@@ -40,7 +40,9 @@ func (s *Service) Credit(env naming.Env, h naming.Heritage) {
 // written for it.
 func (s *Service) Reconcile(env naming.Env, saved naming.Saved) naming.Effects {
 	t := begin(s, env)
-	if saved.Meta != nil {
+	if Implied(saved.Meta) { // taken from a view of this package
+		saved.Meta = nil
+	} else {
 		saved.Meta = explicit(saved.Meta)
 	}
 	heritage.Reconcile(&t, t.now, saved)
