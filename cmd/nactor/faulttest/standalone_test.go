@@ -21,7 +21,7 @@ func TestStandalone(t *testing.T) {
 }
 
 // The same of a cluster and the load of the upgrade, with contents that change.
-func TestMixture(t *testing.T) {
+func TestUpgradeLoad(t *testing.T) {
 	needsUpgrade(t, true)
 	c := newCluster(t, loopback{}, 3)
 	c.start()

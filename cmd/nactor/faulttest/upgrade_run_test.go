@@ -13,6 +13,7 @@ type upgrade struct {
 	modes     *modes
 	decisions int       // of the cluster, that there were reasons for
 	since     time.Time // the last node was replaced, or something else that changes what is decided
+	closed    bool      // double write is
 	broken    bool      // a stage has failed; the ones after it would tell nothing
 	switches  []time.Duration
 }
@@ -38,7 +39,7 @@ var mixture = plan{
 func beginUpgrade(t *testing.T, fault string, g ground, size int, old bool, p plan, args ...string) *upgrade {
 	t.Helper()
 	c := newCluster(t, g, size)
-	c.more = append([]string{"--set", "nactor.upgrade.check-interval=" + checkEvery.String()}, args...)
+	c.more = append([]string{"--set", fmt.Sprint("nactor.upgrade.check-interval=", checkEvery.Milliseconds())}, args...)
 	for _, n := range c.nodes {
 		n.old.Store(old)
 	}
@@ -88,7 +89,7 @@ func (u *upgrade) launch(n *node) {
 	n.ready(readyTime)
 	u.await(10 * time.Second)
 	n.awaitLine(lineStarted, began, 5*time.Second)
-	if !n.old.Load() {
+	if !n.old.Load() && !u.closed {
 		n.awaitLine(lineWatches, began, 5*time.Second)
 	}
 }
@@ -270,7 +271,7 @@ func (u *upgrade) coordinator() *node {
 	var last time.Time
 	var who *node
 	for _, n := range u.nodes {
-		for _, at := range n.logged(namingLog, " decided ", time.Time{}) {
+		for _, at := range n.logged(namingLog, lineDecided, time.Time{}) {
 			if at.After(last) {
 				last, who = at, n
 			}

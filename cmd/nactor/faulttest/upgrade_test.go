@@ -56,20 +56,14 @@ func TestUpgradeFullRun(t *testing.T) {
 	u.stage("run as 2.0", func() { u.compare(); u.traffic(run); u.compare() })
 	u.stage("downgrade, node by node", func() { u.down(u.nodes...); u.compare(); u.traffic(run) })
 	u.stage("upgrade again", func() { u.up(u.nodes...); u.switched(); u.compare() })
-	u.stage("close double write", func() {
-		u.since = time.Now()
-		if err := u.nodes[1].api.closeDoubleWrite(); err != nil {
-			t.Fatal(err)
-		}
-		u.decisions++
-		u.goes("v2", false, decided)
-		for _, n := range u.nodes {
-			n.awaitLine(lineClosed, u.since, 5*time.Second)
-		}
-		u.compare()
-	})
+	u.stage("close double write", func() { u.close(u.nodes[1]); u.compare() })
 	u.stage("closed for good", u.staysClosed)
 	u.stage("services are as they were described", u.described)
+	written := 0
+	for _, n := range u.nodes {
+		written += len(n.logged(namingLog, lineDecided, time.Time{}))
+	}
+	u.expect(written == u.decisions, "decisions taken, those in vain included", fmt.Sprint(written), fmt.Sprint(u.decisions))
 	u.finish()
 }
 
@@ -97,6 +91,21 @@ func (u *upgrade) down(nodes ...*node) {
 			u.downgraded()
 		}
 		u.compare()
+	}
+}
+
+// close closes double write through a node.
+func (u *upgrade) close(through *node) {
+	u.t.Helper()
+	u.since = time.Now()
+	if err := through.api.closeDoubleWrite(); err != nil {
+		u.t.Fatal(err)
+	}
+	u.decisions++
+	u.closed = true
+	u.goes("v2", false, decided)
+	for _, n := range u.young() {
+		n.awaitLine(lineClosed, u.since, 5*time.Second)
 	}
 }
 

@@ -1,0 +1,316 @@
+package faulttest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+)
+
+// agreedAfter is how long after the death of a coordinator all others must go by the same:
+// its death is noticed, another one decides, or learns what was decided.
+const agreedAfter = 2 * writeAgain
+
+// worst are the moments at which the node of the coordinator, or of a voter, ends or stands
+// still, and whether the cluster has decided by then.
+var worst = []struct {
+	coordinator bool
+	point       string
+	committed   bool
+	short       bool
+}{
+	{true, "upgrade.before-commit", false, false},
+	{true, "upgrade.after-commit", true, true},
+	{true, "upgrade.mid-broadcast", true, false},
+	{true, "upgrade.before-done", true, false},
+	{true, "upgrade.mid-flip", true, false},
+	{false, "upgrade.vote", false, false},
+	{false, "upgrade.mid-flip", true, false},
+}
+
+// F24, F25: a node ends or stands still at the worst moments of a switch. Before the commit
+// nothing has happened; after it all go by 2.0, also the node itself when it is back.
+func TestUpgradeWorstMoments(t *testing.T) {
+	needsUpgrade(t, true)
+	u := beginUpgrade(t, "F24 worst moments", loopback{}, 3, false, mixture)
+	for _, w := range worst {
+		for _, action := range []string{"exit", "stop"} {
+			if testing.Short() && (!w.short || action != "exit") {
+				continue
+			}
+			who := map[bool]string{true: "coordinator", false: "voter"}[w.coordinator]
+			u.stage(fmt.Sprintf("%s: %s at %s", who, action, strings.TrimPrefix(w.point, "upgrade.")), func() {
+				var fate *doomed
+				for range 4 { // the coordinator may have moved
+					if fate = u.strike(w.coordinator, w.point, action); fate.hit {
+						break
+					}
+					u.switched()
+				}
+				if !fate.hit {
+					u.t.Fatalf("no node has met %s", w.point)
+				}
+				committed := w.committed
+				if w.point == "upgrade.before-commit" && action == "stop" {
+					// The signal takes a moment, in which the decision may get away.
+					u.traffic(agreedAfter)
+					x, err := u.alive()[0].api.explain()
+					committed = err == nil && x.Epoch > u.decisions
+				}
+				u.survive(fate, committed)
+			})
+		}
+	}
+	u.finish()
+}
+
+// strike takes the cluster back to 1.X and up again, with a fault planted in the node of the
+// coordinator or in another one. It returns when that has struck, or all have switched.
+func (u *upgrade) strike(coordinator bool, point, action string) *doomed {
+	u.t.Helper()
+	victim := u.coordinator()
+	if !coordinator {
+		victim = u.except(victim)[0]
+	}
+	last := u.except(victim)[0]
+	u.down(last)
+	u.plant(victim, point+"="+action)
+	fate := u.doom(victim, action)
+	u.since = time.Now()
+	last.stop(20 * time.Second)
+	last.old.Store(false)
+	last.launch()
+	last.ready(readyTime)
+	eventually(u.t, decided, "the fault strikes, or all have switched", func() error {
+		if fate.happened() {
+			fate.fell()
+			return nil
+		}
+		for _, n := range u.alive() {
+			if c, err := n.api.counts(); err != nil || !c.Upgraded {
+				return fmt.Errorf("%v: %v %+v", n, err, c)
+			}
+		}
+		return nil
+	})
+	if !fate.hit {
+		fate.back()
+	}
+	return fate
+}
+
+// survive checks that the others know what has been decided, and that the node does when it
+// is back.
+func (u *upgrade) survive(fate *doomed, committed bool) {
+	u.t.Helper()
+	mode := "v1"
+	if committed {
+		u.decisions++
+		mode = "v2"
+	}
+	took := eventually(u.t, decided, "the others go by what was decided", func() error {
+		for _, n := range u.alive() {
+			c, err := n.api.counts()
+			if err != nil || c.Upgraded != committed {
+				return fmt.Errorf("%v: %v %+v", n, err, c)
+			}
+			x, err := n.api.explain()
+			if err != nil || x.Epoch != u.decisions || x.Mode != mode {
+				return fmt.Errorf("%v: %v: it explains %s of epoch %d, phase %s, waits for %v", n, err, x.Mode, x.Epoch, x.Phase, x.WaitsFor)
+			}
+			if !committed && !strings.Contains(strings.Join(x.WaitsFor, "; "), fate.n.addr) {
+				return fmt.Errorf("%v: it waits for %v, not for %v", n, x.WaitsFor, fate.n)
+			}
+		}
+		return nil
+	})
+	u.expect(took <= agreedAfter, u.name()+": the others agree", "after "+short(took).String(), "≤ "+agreedAfter.String())
+	u.stays(mode, 5*checkEvery)
+	fate.back()
+	if !committed {
+		u.switched()
+	}
+	took = u.goes("v2", true, decided)
+	u.t.Logf("all go by 2.0, %v after %v was back", short(took), fate.n)
+	u.compare()
+}
+
+// name is the last part of the name of the test that runs.
+func (u *upgrade) name() string {
+	name := u.t.Name()
+	return name[strings.LastIndexByte(name, '/')+1:]
+}
+
+// F26: a node of 1.X that comes and goes twenty times. One that does not stay changes
+// nothing; one that does is a reason for two decisions, there and back.
+func TestUpgradeFlapping(t *testing.T) {
+	needsUpgrade(t, false)
+	u := beginUpgrade(t, "F26 flapping 1.X", loopback{}, 3, false, mixture)
+	random := rand.New(rand.NewPCG(*upgradeSeed, 26))
+	guest := u.add(false) // it has been here before
+	u.goes("v2", true, decided)
+	u.drop(guest)
+	guest.old.Store(true)
+	visits := 0
+	for i := range 20 {
+		u.since = time.Now()
+		guest.launch()
+		if i%2 == 0 {
+			// Killed before it has been here for as long as makes a difference.
+			u.traffic(time.Duration(random.IntN(1000)) * time.Millisecond)
+			guest.server.Kill()
+			u.await(15 * time.Second)
+			u.stays("v2", 5*checkEvery)
+			continue
+		}
+		guest.ready(readyTime)
+		visits++
+		u.downgraded()
+		u.traffic(time.Duration(random.IntN(2000)) * time.Millisecond)
+		u.since = time.Now()
+		guest.stop(20 * time.Second)
+		u.switched()
+	}
+	u.compare()
+	u.expect(u.modes.newest() <= 1+2*visits, "decisions for "+fmt.Sprint(visits)+" visits that lasted, of 20", fmt.Sprint(u.modes.newest()), fmt.Sprint("≤ ", 1+2*visits))
+	u.finish()
+}
+
+// Two nodes of 1.X come at once: one reason, one decision.
+func TestUpgradeTwoOldNodes(t *testing.T) {
+	needsUpgrade(t, false)
+	u := beginUpgrade(t, "two 1.X at once", loopback{}, 3, false, mixture)
+	var guests []*node
+	u.since = time.Now()
+	for range 2 {
+		n := u.joiner(u.nodes[0])
+		n.old.Store(true)
+		guests = append(guests, n)
+	}
+	for _, n := range guests {
+		n.launch()
+	}
+	for _, n := range guests {
+		n.ready(readyTime)
+		u.load.add(n)
+	}
+	u.downgraded()
+	u.compare()
+	u.drop(guests[0])
+	u.stays("v1", 10*checkEvery)
+	u.drop(guests[1])
+	u.switched()
+	u.compare()
+	u.finish()
+}
+
+// F27: nodes are swapped back while others have not come up yet; a node misses the way back
+// and starts by what was decided meanwhile.
+func TestUpgradeMissedDowngrade(t *testing.T) {
+	needsUpgrade(t, false)
+	u := beginUpgrade(t, "F27 back on the way, missed", loopback{}, 3, true, mixture)
+	a, b, c := u.nodes[0], u.nodes[1], u.nodes[2]
+	u.stage("swapped back while others are of 1.X", func() {
+		u.up(a)
+		u.awaitFalse()
+		u.replace(a, true)
+		u.stays("v1", 5*checkEvery)
+		u.compare()
+		u.up(a, b, c)
+		u.switched()
+	})
+	u.stage("N4 a node misses the way back", func() {
+		u.since = time.Now()
+		c.stop(20 * time.Second)
+		u.replace(a, true)
+		u.downgraded()
+		u.launch(c)
+		// Not for a moment by 2.0: it has asked before it serves.
+		if counts, err := c.api.counts(); err != nil || counts.Upgraded {
+			u.t.Errorf("%v: %v: just started, it goes by 2.0", c, err)
+		}
+		u.goes("v1", true, decided)
+		u.compare()
+	})
+	u.stage("a node misses the way up", func() {
+		// It is one of the nodes that are waited for: the others must not switch without it.
+		c.stop(20 * time.Second)
+		u.since = time.Now()
+		u.replace(a, false)
+		u.stays("v1", 10*checkEvery)
+		u.launch(c)
+		u.switched()
+		u.compare()
+	})
+	u.finish()
+}
+
+func (u *upgrade) awaitFalse() {
+	u.t.Helper()
+	for _, n := range u.young() {
+		n.awaitLine(lineNotReady, u.since, 5*time.Second)
+	}
+}
+
+// F28: double write is closed while a node of 1.X joins. Exactly one of them succeeds.
+func TestUpgradeCloseAndJoin(t *testing.T) {
+	needsUpgrade(t, false)
+	const fault = "F28 close and 1.X join"
+	random := rand.New(rand.NewPCG(*upgradeSeed, 28))
+	outcomes := map[string]int{}
+	for i := range 4 {
+		t.Run(fmt.Sprint("race ", i), func(t *testing.T) {
+			u := beginUpgrade(t, fault, loopback{}, 3, false, mixture)
+			if i == 0 {
+				u.closeRefused()
+			}
+			guest := u.joiner(u.nodes[0])
+			guest.old.Store(true)
+			u.since = time.Now()
+			guest.launch()
+			u.traffic(time.Duration(random.IntN(4000)) * time.Millisecond)
+			err := u.nodes[i%3].api.closeDoubleWrite()
+			if err != nil {
+				outcomes["joined"]++
+				t.Logf("close: %v", err)
+				if !strings.Contains(err.Error(), guest.addr) && !strings.Contains(err.Error(), "1.X") {
+					t.Errorf("close: %v; want a refusal that names %v", err, guest)
+				}
+				guest.ready(readyTime)
+				u.downgraded()
+				u.compare()
+				u.load.add(guest)
+				u.drop(guest)
+				u.switched()
+			} else {
+				outcomes["closed"]++
+				if code := guest.server.Wait(readyTime); code == 0 {
+					t.Errorf("%v ends with code 0", guest)
+				}
+				u.decisions++
+				u.closed = true
+				u.goes("v2", false, decided)
+				u.compare()
+			}
+			u.finish()
+		})
+	}
+	results.add(row{fault, "outcomes", fmt.Sprint(outcomes), "", passed})
+}
+
+// closeRefused checks that double write is not closed while a node of 1.X is here.
+func (u *upgrade) closeRefused() {
+	u.t.Helper()
+	n := u.nodes[2]
+	u.down(n)
+	for _, at := range u.young() {
+		err := at.api.closeDoubleWrite()
+		if err == nil || !strings.Contains(err.Error(), "status 400") || !strings.Contains(err.Error(), n.addr) {
+			u.t.Errorf("%v: double write closed with %v of 1.X here: %v; want 400 and its address", at, n, err)
+		}
+	}
+	u.goes("v1", true, decided)
+	u.up(n)
+	u.switched()
+}
