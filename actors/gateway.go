@@ -36,10 +36,16 @@ type outbox struct {
 	beats    map[naming.Key][]naming.Addr
 	count    int // of beats
 	waiting  map[uint64]*call
-	flights  map[uint64]time.Time // messages of beats not taken yet
-	due      bool                 // a flush of beats is coming
-	ripe     time.Time            // when
+	flights  map[uint64]flight // messages of beats not taken yet
+	due      bool              // a flush of beats is coming
+	ripe     time.Time         // when
 	wake     chan struct{}
+}
+
+// flight is a message of beats on its way.
+type flight struct {
+	sent  time.Time
+	beats *actorpb.Beats
 }
 
 // Bounds.
@@ -68,7 +74,7 @@ func (g *gateway) box(to string) *outbox {
 	defer g.mu.Unlock()
 	b := g.out[to]
 	if b == nil {
-		b = &outbox{to: to, g: g, waiting: map[uint64]*call{}, flights: map[uint64]time.Time{}, wake: make(chan struct{}, 1)}
+		b = &outbox{to: to, g: g, waiting: map[uint64]*call{}, flights: map[uint64]flight{}, wake: make(chan struct{}, 1)}
 		g.out[to] = b
 		g.wg.Go(b.run)
 	}
@@ -135,8 +141,17 @@ func (b *outbox) schedule(now time.Time) {
 	time.AfterFunc(beatPause, b.poke)
 }
 
-// credited credits heartbeats that were answered elsewhere.
+// credited credits heartbeats that were answered elsewhere. They follow a service that
+// moves: the next one may come after its time.
 func (g *gateway) credited(key naming.Key, addrs []naming.Addr) {
+	t, p := g.keeper.table.Load(), key.Partition()
+	if owner := t.Owner(p); owner != g.Self {
+		g.redirect(owner, key, addrs)
+		return
+	}
+	if gate := t.gates[p]; gate != nil && gate.keep(key, addrs) {
+		return
+	}
 	h := g.handles.find(key)
 	if h == nil {
 		return
@@ -149,6 +164,16 @@ func (g *gateway) credited(key naming.Key, addrs []naming.Addr) {
 	}
 }
 
+// redirect passes heartbeats on to another owner.
+func (g *gateway) redirect(owner string, key naming.Key, addrs []naming.Addr) {
+	if owner == "" || owner == g.Self {
+		return
+	}
+	for _, a := range addrs {
+		g.beat(key, a)
+	}
+}
+
 // lost answers those who wait for a node that has gone, or whose connection broke.
 func (g *gateway) lost(id string) {
 	g.mu.Lock()
@@ -158,10 +183,23 @@ func (g *gateway) lost(id string) {
 		return
 	}
 	b.mu.Lock()
-	waiting := b.waiting
+	waiting, flights, beats := b.waiting, b.flights, b.beats
 	b.waiting, b.commands, b.replies = map[uint64]*call{}, nil, nil
-	clear(b.flights)
+	b.flights, b.beats, b.count = map[uint64]flight{}, nil, 0
 	b.mu.Unlock()
+	// Heartbeats may be credited twice, but not never: to whoever is the owner now.
+	for _, f := range flights {
+		for _, s := range f.beats.Services {
+			for _, a := range s.Addrs {
+				g.beat(s.Key.Naming(), a.Naming())
+			}
+		}
+	}
+	for key, addrs := range beats {
+		for _, a := range addrs {
+			g.beat(key, a)
+		}
+	}
 	for _, c := range waiting {
 		c.err = errLost
 		c.answer()
@@ -358,8 +396,8 @@ func (b *outbox) takeBeats() *actorpb.Beats {
 		return nil
 	}
 	b.due = false
-	for id, sent := range b.flights {
-		if now.Sub(sent) > beatFlightTime {
+	for id, f := range b.flights {
+		if now.Sub(f.sent) > beatFlightTime {
 			delete(b.flights, id)
 		}
 	}
@@ -379,6 +417,6 @@ func (b *outbox) takeBeats() *actorpb.Beats {
 		out.Services = append(out.Services, s)
 	}
 	b.beats, b.count = nil, 0
-	b.flights[out.Id] = now
+	b.flights[out.Id] = flight{now, out}
 	return out
 }

@@ -40,6 +40,41 @@ type table struct {
 type gate struct {
 	open   atomic.Bool
 	opened chan struct{}
+
+	mu    sync.Mutex
+	beats map[naming.Key][]naming.Addr // that came meanwhile
+	count int
+}
+
+// maxKept bounds the heartbeats that wait at a gate.
+const maxKept = 10_000
+
+// keep holds heartbeats back until the gate opens; false: it is open.
+func (g *gate) keep(key naming.Key, addrs []naming.Addr) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open.Load() {
+		return false
+	}
+	if g.count < maxKept {
+		if g.beats == nil {
+			g.beats = map[naming.Key][]naming.Addr{}
+		}
+		g.beats[key] = append(g.beats[key], addrs...)
+		g.count += len(addrs)
+	}
+	return true
+}
+
+// unlock opens the gate and returns what it kept.
+func (g *gate) unlock() map[naming.Key][]naming.Addr {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open.Store(true)
+	close(g.opened)
+	kept := g.beats
+	g.beats = nil
+	return kept
 }
 
 // taking is a partition that is being taken over.
@@ -338,13 +373,15 @@ func (k *keeper) open(p int, g *gate, legacy []naming.Heritage) {
 	if k.table.Load().gates[p] != g {
 		return // gone again
 	}
-	g.open.Store(true)
-	close(g.opened)
+	beats := g.unlock()
 	for _, h := range legacy {
 		k.inherit(h)
 	}
 	for _, v := range k.Views.Partition(p) {
 		k.rouse(v)
+	}
+	for key, addrs := range beats {
+		k.gateway.credited(key, addrs)
 	}
 	k.changed()
 }

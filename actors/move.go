@@ -155,6 +155,7 @@ func (s *service) reconcile() {
 // beats credits heartbeats that were answered elsewhere.
 func (s *service) beats(m *beats) {
 	if s.moved {
+		s.gateway.redirect(s.Owner(s.handle.key), s.handle.key, m.addrs)
 		return
 	}
 	for _, a := range m.addrs {
