@@ -84,6 +84,7 @@ type Upgrade struct {
 	applied   atomic.Pointer[switchover.State] // that this node goes by
 	wake      chan struct{}                    // capacity 1: something has changed
 	round     atomic.Uint64                    // newest question that was asked
+	nudged    atomic.Bool                      // a coordinator has not heard yet what this node goes by
 	refused   map[string]bool                  // processes of 1.X that were refused; Run's
 	news      chan announcement                // capacity 1: what to tell the others
 }
@@ -338,6 +339,8 @@ func (u *Upgrade) send(to string, message proto.Message) {
 func (u *Upgrade) asked(m *actorpb.UpgradeAsk) {
 	if m.Round != 0 {
 		u.round.Store(m.Round)
+	} else {
+		u.nudged.Store(true)
 	}
 	u.poke()
 }

@@ -36,6 +36,11 @@ func (v *voter) look(now time.Time) {
 		v.report(state, round)
 		return
 	}
+	if v.nudged.Swap(false) && !moved {
+		// Told under a number that no question has: it is no regular check.
+		v.report(state, 1)
+		return
+	}
 	if now.Sub(v.checked) < v.Rules.Check {
 		return
 	}
