@@ -3,6 +3,7 @@ package actors
 import (
 	"nactor/naming"
 	"nactor/naming/dual"
+	"nactor/naming/v1"
 )
 
 // inherit brings what another node knew of a service into the grain, which is brought to
@@ -21,7 +22,7 @@ func (s *Services) inherit(h naming.Heritage) {
 // rouse wakes the grain of a service that needs to be looked after: one with instances, one
 // that waits for its removal, one that was only loaded.
 func (s *Services) rouse(v *naming.View) {
-	if len(v.Instances) > 0 || v.Meta == nil || v.Revision.Activation == loaded {
+	if len(v.Instances) > 0 || v.Meta == nil || v1.Implied(v.Meta) || v.Revision.Activation == loaded {
 		s.post(v.Key, &rouse{})
 	}
 }
@@ -104,7 +105,7 @@ func (s *service) inherit(h naming.Heritage) {
 	if h.View.Stored > s.stored {
 		// They have read more of the store than this node may have: theirs is what it holds.
 		s.stored = h.View.Stored
-		s.state.Reconcile(env, h.View.Saved())
+		s.takeStored(env, h.View.Saved())
 	}
 	// Shown anew even when nothing has changed: whoever shows theirs could not tell that
 	// ours has it all.
@@ -148,8 +149,15 @@ func (s *service) reconcile() {
 	if !ok {
 		saved = naming.Saved{Key: s.handle.key}
 	}
-	e := s.state.Reconcile(s.env(s.Clock.Now()), saved)
-	s.dirty = s.dirty || e.Changed
+	s.takeStored(s.env(s.Clock.Now()), saved)
+}
+
+// takeStored makes the durable part what the store holds. What the structure that serves
+// cannot hold of it is to be deleted there.
+func (s *service) takeStored(env naming.Env, saved naming.Saved) {
+	e := s.state.Reconcile(env, saved)
+	s.dirty = s.dirty || e.Changed || len(e.Records) > 0
+	s.records = append(s.records, e.Records...)
 }
 
 // beats credits heartbeats that were answered elsewhere.
