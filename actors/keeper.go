@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,12 +67,18 @@ func (g *gate) keep(key naming.Key, addrs []naming.Addr) bool {
 	return true
 }
 
-// unlock opens the gate and returns what it kept.
-func (g *gate) unlock() map[naming.Key][]naming.Addr {
+// unlock opens the gate.
+func (g *gate) unlock() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.open.Store(true)
 	close(g.opened)
+}
+
+// give returns the heartbeats that were kept.
+func (g *gate) give() map[naming.Key][]naming.Addr {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	kept := g.beats
 	g.beats = nil
 	return kept
@@ -149,6 +156,7 @@ func (k *keeper) follow(topo Topology) {
 	old := k.table.Load()
 	next := &table{Topology: topo, self: k.Self}
 	var gained, lost []int
+	kept := map[naming.Key][]naming.Addr{} // heartbeats at gates that never opened
 	for p := range next.gates {
 		switch mine := topo.Owner(p) == k.Self; {
 		case mine && old.gates[p] != nil:
@@ -158,13 +166,16 @@ func (k *keeper) follow(topo Topology) {
 			gained = append(gained, p)
 		case old.gates[p] != nil:
 			lost = append(lost, p)
+			maps.Copy(kept, old.gates[p].give())
 		}
 	}
 	k.mesh.follow(topo.Peers)
+	// Those that join are asked too: one of them may own what this node takes over, by its
+	// own ring, and not know of this node yet.
 	up := map[string]bool{}
 	for _, p := range topo.Peers {
 		if !p.Doubted {
-			up[p.ID] = p.Ready
+			up[p.ID] = true
 		}
 	}
 	k.mu.Lock()
@@ -176,11 +187,7 @@ func (k *keeper) follow(topo Topology) {
 	}
 	for _, p := range gained {
 		t := &taking{need: map[string]bool{}, since: now}
-		for id, ready := range up {
-			if ready {
-				t.need[id] = true
-			}
-		}
+		maps.Copy(t.need, up)
 		k.taking[p] = t
 	}
 	for p, t := range k.taking {
@@ -192,10 +199,11 @@ func (k *keeper) follow(topo Topology) {
 		k.settle(p, t)
 	}
 	k.mu.Unlock()
-	for id, ready := range up {
-		if ready {
-			k.claim(id, gained)
-		}
+	for id := range up {
+		k.claim(id, gained)
+	}
+	for key, addrs := range kept {
+		k.gateway.credited(key, addrs)
 	}
 	for _, p := range lost {
 		to := topo.Owner(p)
@@ -373,14 +381,14 @@ func (k *keeper) open(p int, g *gate, legacy []naming.Heritage) {
 	if k.table.Load().gates[p] != g {
 		return // gone again
 	}
-	beats := g.unlock()
+	g.unlock()
 	for _, h := range legacy {
 		k.inherit(h)
 	}
 	for _, v := range k.Views.Partition(p) {
 		k.rouse(v)
 	}
-	for key, addrs := range beats {
+	for key, addrs := range g.give() {
 		k.gateway.credited(key, addrs)
 	}
 	k.changed()

@@ -30,7 +30,6 @@ const (
 type Peer struct {
 	ID      string // of the node
 	Process string // of this life of it
-	Ready   bool   // it has all that the others own; false while it is joining
 	Doubted bool   // it may be dead or cut off: nobody waits for it, and it owns nothing
 }
 

@@ -119,7 +119,7 @@ func (n *Node) membersChanged(ms *cluster.Members) {
 	t := actors.Topology{Ring: ring.ID(), Owner: ring.Owner}
 	for _, m := range ms.All() {
 		if m.ID != id && (m.Up() || m.Status == cluster.Suspect) {
-			t.Peers = append(t.Peers, actors.Peer{ID: m.ID, Process: m.Process, Ready: m.State != cluster.Joining, Doubted: !m.Up()})
+			t.Peers = append(t.Peers, actors.Peer{ID: m.ID, Process: m.Process, Doubted: !m.Up()})
 		}
 	}
 	n.services.Follow(t)

@@ -152,7 +152,7 @@ func (n *node) changed(ms *cluster.Members) {
 	t := actors.Topology{Ring: ring.ID(), Owner: ring.Owner}
 	for _, m := range ms.All() {
 		if m.ID != n.name && (m.Up() || m.Status == cluster.Suspect) {
-			t.Peers = append(t.Peers, actors.Peer{ID: m.ID, Process: m.Process, Ready: m.State != cluster.Joining, Doubted: !m.Up()})
+			t.Peers = append(t.Peers, actors.Peer{ID: m.ID, Process: m.Process, Doubted: !m.Up()})
 		}
 	}
 	n.w.trace("%s sees ring %x of %v", n.name, ring.ID()>>48, ring.Owners())
