@@ -62,7 +62,8 @@ type RemoveService struct{}
 type UpdateCluster struct{ Cluster ClusterMeta }
 
 // SetHealth sets the health of a persistent instance. Operators (PUT /health) may do so
-// only in a cluster whose checker is NONE; Probe marks the result of a server-side check.
+// only in a cluster whose checker is NONE; Probe marks the result of a server-side check,
+// which is not durable: written late, it would bring back what was deregistered meanwhile.
 type SetHealth struct {
 	Addr
 	Healthy bool

@@ -1,5 +1,7 @@
 package naming
 
+import "strings"
+
 // MaxWeight is the largest weight that Nacos accepts.
 const MaxWeight = 10000.0
 
@@ -71,6 +73,20 @@ type ServiceMeta struct {
 	Metadata         Metadata
 	Selector         Selector
 	Clusters         []ClusterMeta // sorted by name
+}
+
+// Unchecked reports whether a cluster was explicitly given the checker NONE: its health is
+// what operators say. nil has no cluster.
+func (m *ServiceMeta) Unchecked(cluster string) bool {
+	if m == nil {
+		return false
+	}
+	for i := range m.Clusters {
+		if m.Clusters[i].Name == cluster {
+			return strings.EqualFold(m.Clusters[i].Checker.Type, "NONE")
+		}
+	}
+	return false
 }
 
 // Selector narrows the instances that a consumer is shown. Type is "none" or "label";

@@ -40,7 +40,11 @@ func Reconcile(s Durable, now naming.Instant, saved naming.Saved) {
 		known[in.Addr()] = true
 		shown := *s.Cover(in)
 		shown.Healthy = in.Healthy
-		switch held, _ := s.Held(in.Addr(), false); {
+		held, _ := s.Held(in.Addr(), false)
+		if held != nil {
+			shown.Healthy = held.Healthy // what a check has found is not in the store
+		}
+		switch {
 		case held == nil:
 			s.Publish(&shown, &naming.BeatClock{Last: now})
 		case !Same(held, &shown):

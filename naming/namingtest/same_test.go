@@ -62,3 +62,18 @@ func describe(v *naming.View) string {
 	}
 	return b.String()
 }
+
+// unjudged returns v without the health of its persistent instances: what a check found is
+// not in the store.
+func unjudged(v *naming.View) *naming.View {
+	out := &naming.View{Key: v.Key, Revision: v.Revision, Meta: v.Meta, Ephemeral: v.Ephemeral, Overlays: v.Overlays}
+	for _, in := range v.Instances {
+		if !in.Ephemeral {
+			healthy := *in
+			healthy.Healthy = true
+			in = &healthy
+		}
+		out.Instances = append(out.Instances, in)
+	}
+	return out
+}

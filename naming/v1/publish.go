@@ -1,8 +1,6 @@
 package v1
 
 import (
-	"strings"
-
 	"nactor/naming"
 )
 
@@ -100,7 +98,7 @@ func (t *step) flip(r *record, healthy bool) {
 
 // setHealth changes a persistent instance's health; an unknown one is passed over.
 func (t *step) setHealth(c naming.SetHealth) {
-	if !c.Probe && !t.unchecked(c.Cluster) {
+	if !c.Probe && !t.meta.Unchecked(c.Cluster) {
 		t.Err = naming.Invalid("health check is still working, service: %s", t.key.Grouped())
 		return
 	}
@@ -109,20 +107,9 @@ func (t *step) setHealth(c naming.SetHealth) {
 		return
 	}
 	t.flip(r, c.Healthy)
-	t.save(r.inst)
-}
-
-// unchecked reports whether the cluster was explicitly given the checker NONE.
-func (t *step) unchecked(cluster string) bool {
-	if t.meta == nil {
-		return false
+	if !c.Probe || t.meta.Unchecked(c.Cluster) { // else it is found out anew by whoever checks next
+		t.save(r.inst)
 	}
-	for i := range t.meta.Clusters {
-		if t.meta.Clusters[i].Name == cluster {
-			return strings.EqualFold(t.meta.Clusters[i].Checker.Type, "NONE")
-		}
-	}
-	return false
 }
 
 // storedWeight is what 1.x makes of a weight: one too small to be drawn is raised.

@@ -1,8 +1,6 @@
 package v2
 
 import (
-	"strings"
-
 	"nactor/naming"
 	"nactor/naming/heritage"
 )
@@ -99,7 +97,7 @@ func (t *step) flip(p *publication, healthy bool) {
 
 // setHealth changes a persistent instance's health; an unknown one is passed over.
 func (t *step) setHealth(c naming.SetHealth) {
-	if !c.Probe && !t.unchecked(c.Cluster) {
+	if !c.Probe && !t.meta.Unchecked(c.Cluster) {
 		t.Err = naming.Rejected("health check is still working, service: %s, cluster: %s", t.key.Grouped(), c.Cluster)
 		return
 	}
@@ -108,20 +106,10 @@ func (t *step) setHealth(c naming.SetHealth) {
 		return
 	}
 	t.flip(p, c.Healthy)
+	if c.Probe && !t.meta.Unchecked(c.Cluster) {
+		return // found out anew by whoever checks next
+	}
 	base := *p.inst.Base()
 	base.Healthy = c.Healthy
 	t.record(naming.Record{Kind: naming.RecordInstance, Addr: base.Addr(), Instance: &base})
-}
-
-// unchecked reports whether the cluster was explicitly given the checker NONE.
-func (t *step) unchecked(cluster string) bool {
-	if t.meta == nil {
-		return false
-	}
-	for i := range t.meta.Clusters {
-		if t.meta.Clusters[i].Name == cluster {
-			return strings.EqualFold(t.meta.Clusters[i].Checker.Type, "NONE")
-		}
-	}
-	return false
 }
