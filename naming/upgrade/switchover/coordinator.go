@@ -94,7 +94,6 @@ func (c *Coordinator) Report(now naming.Instant, r Report) {
 // Committed takes note of what the store holds, whoever wrote it.
 func (c *Coordinator) Committed(now naming.Instant, state State) {
 	if c.known && state.Epoch <= c.state.Epoch {
-		c.committing = c.committing && state.Epoch > c.state.Epoch
 		return
 	}
 	c.committing, c.confirming = false, false
