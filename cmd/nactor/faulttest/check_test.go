@@ -200,6 +200,13 @@ func (in *instance) describe(d demand, r read) string {
 	return b.String()
 }
 
+// story is describe of all that has happened so far.
+func (in *instance) story() string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.describe(demand{}, read{ret: forever})
+}
+
 // report notes the verdict in the table.
 func (v *verdict) report(t testing.TB, fault string, settled bool) {
 	t.Helper()

@@ -164,6 +164,32 @@ func (h *history) overtaken(in *instance, i int) bool {
 	return false
 }
 
+// doubtful reports whether a request that its client gave up may have undone a later one for
+// good. An ephemeral instance's next beat, or the lack of it, ends the doubt.
+func (h *history) doubtful(in *instance) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.persistent {
+		return false
+	}
+	doubt := false
+	for i, w := range in.writes {
+		switch {
+		case w.op == edit:
+		case w.outcome == acked:
+			// One that was asked for after all that may linger settles it.
+			doubt = slices.ContainsFunc(in.writes[:i], func(before write) bool {
+				return before.op != edit && before.outcome == maybe && h.end(before) >= w.call
+			})
+		default:
+			doubt = true
+		}
+	}
+	return doubt
+}
+
 // gone returns when what was deregistered by the i-th write must have gone, known to the
 // node at from. A request from before that its client gave up may have been carried out
 // after it; then the instance is one that expires.

@@ -105,7 +105,7 @@ func (r *run) complete() error {
 	want := map[int][]int{}
 	r.load.living.Range(func(in, _ any) bool {
 		i := in.(*instance)
-		if i.disabled {
+		if i.disabled || r.history.doubtful(i) {
 			return true
 		}
 		want[i.service] = append(want[i.service], i.id)
@@ -119,8 +119,9 @@ func (r *run) complete() error {
 			}
 			for _, id := range ids {
 				if !slices.ContainsFunc(list, func(s shown) bool { return s.id == id }) {
-					if _, still := r.load.living.Load(r.history.instance(id)); still {
-						return fmt.Errorf("%v does not list instance %d of service %d", n, id, service)
+					in := r.history.instance(id)
+					if _, still := r.load.living.Load(in); still {
+						return fmt.Errorf("%v does not list %s", n, in.story())
 					}
 				}
 			}

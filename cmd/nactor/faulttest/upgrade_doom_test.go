@@ -4,17 +4,39 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 )
 
-// plant starts a node again with a fault that waits in its process: point=action.
-func (u *upgrade) plant(n *node, fault string) {
+// plant starts a node again with a fault that waits in its process: point=action. It
+// reports false, and starts the node without, if that is met at the start already.
+func (u *upgrade) plant(n *node, fault string) bool {
 	u.t.Helper()
 	u.since = time.Now()
 	n.stop(20 * time.Second)
 	n.fault = fault
-	u.launch(n)
+	n.launch()
 	n.fault = "" // the next process has none
+	d := &doomed{n: n, action: fault[strings.IndexByte(fault, '=')+1:]}
+	early := false
+	eventually(u.t, readyTime, fmt.Sprintf("%v is ready", n), func() error {
+		if early = d.happened(); early {
+			return nil
+		}
+		return n.api.do("GET", "/v1/console/health/readiness", nil, readTime, nil)
+	})
+	if !early {
+		u.traffic(5 * checkEvery) // what a node does once it is there
+		early = d.happened()
+	}
+	if early {
+		n.server.Kill()
+		u.launch(n)
+		return false
+	}
+	n.served()
+	u.await(10 * time.Second)
+	return true
 }
 
 // doomed is a node that ends or stands still at its planted fault.

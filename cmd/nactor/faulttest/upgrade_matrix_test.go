@@ -157,7 +157,9 @@ func TestUpgradeOldNodeJoinsDuringSwitch(t *testing.T) {
 	u := beginUpgrade(t, "U8 1.X joins during the switch", loopback{}, 3, false, mixture)
 	slow, last := u.nodes[1], u.nodes[2]
 	u.down(last)
-	u.plant(slow, "upgrade.mid-flip=stop")
+	if !u.plant(slow, "upgrade.mid-flip=stop") {
+		t.Fatal("a node that starts changes over")
+	}
 	fate := u.doom(slow, "stop")
 	u.replace(last, false)
 	fate.struck(decided)

@@ -8,7 +8,7 @@ import (
 
 // Where the upgrade of Nacos 2.0.3 goes wrong, and which test shows that ours does not.
 var nacosFaults = [][2]string{
-	{"N1 nodes decide alone, by stale votes", "TestUpgradeWorstMoments: a voter that ends or stands still after its vote; the watch of modes of all tests"},
+	{"N1 nodes decide alone, by stale votes", "TestUpgradeKilled, TestUpgradeStalled: a voter at its vote; the watch of modes of all tests"},
 	{"N2 only numbers are compared", "TestUpgradeComparesContents, TestUpgradeAwkwardServices"},
 	{"N3 a member's change ends the double write", "TestUpgradeNacos/N3"},
 	{"N4 a node starts by what it has stored itself", "TestUpgradeMissedDowngrade/N4"},
