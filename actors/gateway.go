@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -389,6 +390,22 @@ func shift[T any](queue *[]T) ([]T, bool) {
 	return all[:messagesAtOnce:messagesAtOnce], true
 }
 
+// again puts heartbeats back that may have been lost on their way.
+func (b *outbox) again(m *actorpb.Beats) {
+	if b.beats == nil {
+		b.beats = map[naming.Key][]naming.Addr{}
+	}
+	for _, s := range m.Services {
+		key := s.Key.Naming()
+		for _, a := range s.Addrs {
+			if addr := a.Naming(); b.count < maxBeats && !slices.Contains(b.beats[key], addr) {
+				b.beats[key] = append(b.beats[key], addr)
+				b.count++
+			}
+		}
+	}
+}
+
 // takeBeats takes the heartbeats that wait, when the peer has taken those before.
 func (b *outbox) takeBeats() *actorpb.Beats {
 	now := time.Now()
@@ -399,6 +416,7 @@ func (b *outbox) takeBeats() *actorpb.Beats {
 	for id, f := range b.flights {
 		if now.Sub(f.sent) > beatFlightTime {
 			delete(b.flights, id)
+			b.again(f.beats) // nobody may have taken them
 		}
 	}
 	if b.count == 0 {

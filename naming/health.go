@@ -17,7 +17,15 @@ func (i Instant) Since(earlier Instant) time.Duration { return time.Duration(i -
 
 // BeatClock holds the last heartbeat of one instance. Both structures of a service hold
 // the same clock, so a switch between them never makes an instance look stale.
-type BeatClock struct{ Last Instant }
+type BeatClock struct {
+	Last Instant
+	// Granted: nobody has been heard in this life of the service. Last is when it took the
+	// instance over, or what the life before knew.
+	Granted bool
+}
+
+// Hear notes a heartbeat, or a registration.
+func (c *BeatClock) Hear(now Instant) { c.Last, c.Granted = now, false }
 
 // Heartbeat rules of Nacos (PreservedMetadataKeys and Constants there).
 const (

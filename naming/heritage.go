@@ -6,6 +6,7 @@ import "time"
 type Heritage struct {
 	View    *View
 	Silent  []time.Duration // since the last beat, in the order of View.Instances; empty: not known
+	Granted []bool          // in the same order: no beat was heard in that life, Silent is by an earlier one's word; empty: none
 	Removed []Removed       // ephemeral instances that were withdrawn not long ago
 }
 

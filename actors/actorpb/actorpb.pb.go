@@ -1761,6 +1761,7 @@ type Heritage struct {
 	View          *View                  `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
 	Silent        []uint32               `protobuf:"varint,2,rep,packed,name=silent,proto3" json:"silent,omitempty"` // ms since the last beat, in the order of view.instances
 	Tombstones    []*Tombstone           `protobuf:"bytes,3,rep,name=tombstones,proto3" json:"tombstones,omitempty"`
+	Granted       []bool                 `protobuf:"varint,4,rep,packed,name=granted,proto3" json:"granted,omitempty"` // no beat was heard in that life; same order
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1812,6 +1813,13 @@ func (x *Heritage) GetSilent() []uint32 {
 func (x *Heritage) GetTombstones() []*Tombstone {
 	if x != nil {
 		return x.Tombstones
+	}
+	return nil
+}
+
+func (x *Heritage) GetGranted() []bool {
+	if x != nil {
+		return x.Granted
 	}
 	return nil
 }
@@ -3787,13 +3795,14 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"partitions\x120\n" +
 	"\alisting\x18\x03 \x01(\v2\x16.nactor.actors.ListingR\alisting\">\n" +
 	"\aHandoff\x123\n" +
-	"\bservices\x18\x01 \x03(\v2\x17.nactor.actors.HeritageR\bservices\"\x89\x01\n" +
+	"\bservices\x18\x01 \x03(\v2\x17.nactor.actors.HeritageR\bservices\"\xa7\x01\n" +
 	"\bHeritage\x12'\n" +
 	"\x04view\x18\x01 \x01(\v2\x13.nactor.actors.ViewR\x04view\x12\x1a\n" +
 	"\x06silent\x18\x02 \x03(\rB\x02\x10\x01R\x06silent\x128\n" +
 	"\n" +
 	"tombstones\x18\x03 \x03(\v2\x18.nactor.actors.TombstoneR\n" +
-	"tombstones\"\\\n" +
+	"tombstones\x12\x1c\n" +
+	"\agranted\x18\x04 \x03(\bB\x02\x10\x01R\agranted\"\\\n" +
 	"\tTombstone\x12'\n" +
 	"\x04addr\x18\x01 \x01(\v2\x13.nactor.actors.AddrR\x04addr\x12\x10\n" +
 	"\x03ago\x18\x02 \x01(\rR\x03ago\x12\x14\n" +

@@ -226,7 +226,7 @@ func (d *Delta) Replica() *replica.Delta {
 
 // FromHeritage returns the message of a heritage.
 func FromHeritage(h naming.Heritage) *Heritage {
-	out := &Heritage{View: FromView(h.View)}
+	out := &Heritage{View: FromView(h.View), Granted: h.Granted}
 	for _, s := range h.Silent {
 		out.Silent = append(out.Silent, uint32(s.Milliseconds()))
 	}
@@ -238,7 +238,7 @@ func FromHeritage(h naming.Heritage) *Heritage {
 
 // Naming returns the heritage.
 func (h *Heritage) Naming() naming.Heritage {
-	out := naming.Heritage{View: h.GetView().Naming()}
+	out := naming.Heritage{View: h.GetView().Naming(), Granted: h.GetGranted()}
 	for _, ms := range h.GetSilent() {
 		out.Silent = append(out.Silent, time.Duration(ms)*time.Millisecond)
 	}

@@ -11,7 +11,7 @@ import (
 // when another structure of the service begins to serve. The zero value is that of a
 // service that was not taken over from anybody.
 type Memory struct {
-	Began   naming.Instant // start of this life: beat clocks that say so were granted, not heard
+	Began   naming.Instant // start of this life, when it took over from another
 	Touched naming.Instant // last change
 	removed []removed      // deregistered not long ago, oldest first
 }
@@ -51,18 +51,15 @@ func (m *Memory) remember(r removed, now naming.Instant) {
 }
 
 // buried reports whether the instance was deregistered here after it was last heard of
-// elsewhere, silent ago; negative: not known.
-func (m *Memory) buried(in *naming.Instance, now naming.Instant, silent time.Duration) bool {
+// elsewhere, at heard; unheard: it was not heard of there, or that is not known.
+func (m *Memory) buried(in *naming.Instance, heard naming.Instant, unheard bool) bool {
 	for _, r := range m.removed {
 		if r.IP != in.IP || r.Port != in.Port || r.Cluster != in.Cluster || in.Stamp > r.stamp {
 			continue
 		}
-		if silent < 0 || r.at.Add(lateBeat) >= now.Add(-silent) {
+		if unheard || r.at.Add(lateBeat) >= heard {
 			return true
 		}
 	}
 	return false
 }
-
-// granted reports whether the instance has not been heard of in this life.
-func (m *Memory) granted(c *naming.BeatClock) bool { return c.Last == m.Began }

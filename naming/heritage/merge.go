@@ -31,6 +31,12 @@ func (m *Memory) Leave(view *naming.View, now naming.Instant, clock func(naming.
 	for i, in := range view.Instances {
 		if c := clock(in.Addr(), in.Ephemeral); c != nil {
 			h.Silent[i] = max(0, now.Since(c.Last))
+			if c.Granted {
+				if h.Granted == nil {
+					h.Granted = make([]bool, len(view.Instances))
+				}
+				h.Granted[i] = true
+			}
 		}
 	}
 	for _, r := range m.removed {
@@ -50,11 +56,11 @@ func (m *Memory) Merge(s Service, now naming.Instant, h naming.Heritage) {
 		if !in.Ephemeral {
 			continue
 		}
-		silent := time.Duration(-1)
+		heard, unheard := now, true
 		if i < len(h.Silent) {
-			silent = h.Silent[i]
+			heard, unheard = now.Add(-h.Silent[i]), i < len(h.Granted) && h.Granted[i]
 		}
-		m.merge(s, now, in, silent)
+		m.merge(s, in, heard, unheard)
 	}
 	for _, r := range h.Removed {
 		at := now.Add(-r.Ago)
@@ -62,7 +68,7 @@ func (m *Memory) Merge(s Service, now naming.Instant, h naming.Heritage) {
 		if held != nil && held.Cluster != r.Cluster {
 			held = nil
 		}
-		if held != nil && (held.Stamp > r.Stamp || !m.granted(clock) && clock.Last > at.Add(lateBeat)) {
+		if held != nil && (held.Stamp > r.Stamp || !clock.Granted && clock.Last > at.Add(lateBeat)) {
 			continue // it came back since
 		}
 		m.remember(removed{r.Addr, at, r.Stamp}, now)
@@ -72,22 +78,23 @@ func (m *Memory) Merge(s Service, now naming.Instant, h naming.Heritage) {
 	}
 }
 
-// merge merges one instance, last heard of silent ago; negative: not known, and counted as
-// now.
-func (m *Memory) merge(s Service, now naming.Instant, in *naming.Instance, silent time.Duration) {
-	heard := now.Add(-max(0, silent))
+// merge merges one instance, last heard of at heard; unheard: that is not known, or by an
+// earlier life's word.
+func (m *Memory) merge(s Service, in *naming.Instance, heard naming.Instant, unheard bool) {
 	shown := *s.Cover(in.Base())
 	shown.Healthy = in.Healthy
 	held, clock := s.Held(in.Addr(), true)
 	switch {
-	case held == nil && m.buried(in, now, silent):
+	case held == nil && m.buried(in, heard, unheard):
 		return
 	case held == nil:
-		s.Publish(&shown, &naming.BeatClock{Last: heard})
+		s.Publish(&shown, &naming.BeatClock{Last: heard, Granted: unheard})
 		s.Await(&shown, heard)
 		return
-	case m.granted(clock):
-		clock.Last = heard
+	case clock.Granted && !unheard:
+		clock.Hear(heard)
+	case clock.Granted:
+		clock.Last = max(clock.Last, heard)
 	default:
 		shown.Healthy = held.Healthy || in.Healthy && heard > clock.Last
 		clock.Last = max(clock.Last, heard)
@@ -112,8 +119,8 @@ func (m *Memory) Credit(s Service, now naming.Instant, h naming.Heritage) {
 		if i >= len(h.Silent) || !in.Ephemeral {
 			continue
 		}
-		if held, clock := s.Held(in.Addr(), true); held != nil && m.granted(clock) {
-			clock.Last = now.Add(-h.Silent[i])
+		if held, clock := s.Held(in.Addr(), true); held != nil && clock.Granted {
+			clock.Last, clock.Granted = now.Add(-h.Silent[i]), i < len(h.Granted) && h.Granted[i]
 			s.Await(held, clock.Last)
 		}
 	}

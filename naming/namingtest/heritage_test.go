@@ -155,6 +155,29 @@ func TestInheritTakesTheLaterEdit(t *testing.T) {
 	}
 }
 
+// A node that took over late, without the news of a deregistration, and never heard a beat,
+// does not bring the instance back.
+func TestInheritKnowsWhoOnlyTookOver(t *testing.T) {
+	between(t, func(t *testing.T, first, second node) {
+		a, b := diverge(first, second, ephemeral("1"))
+		before := b.View(naming.Revision{Activation: 1, Counter: 1})
+		gone := naming.Deregister{Addr: naming.Addr{IP: "1", Port: 80, Cluster: "DEFAULT"}, Ephemeral: true}
+		a.do(time.Second, gone)
+		late := owner{second(before, naming.Instant(10*time.Second)), a.stamp}
+		a.inherits(20*time.Second, late)
+		if a.has("1") != nil {
+			t.Error("brought back by somebody who never heard of it")
+		}
+		// Also when it moved on meanwhile.
+		moved := owner{first(before, naming.Instant(15*time.Second)), a.stamp}
+		moved.Credit(at(15*time.Second), late.Heritage(before, naming.Instant(15*time.Second)))
+		a.inherits(21*time.Second, moved)
+		if a.has("1") != nil {
+			t.Error("brought back by a move")
+		}
+	})
+}
+
 // What was registered again unchanged, after a deregistration, stays with both.
 func TestInheritKeepsWhatWasRegisteredAgain(t *testing.T) {
 	between(t, func(t *testing.T, first, second node) {

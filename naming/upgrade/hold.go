@@ -70,6 +70,9 @@ func V2Heritage(h naming.Heritage) naming.Heritage {
 			if i < len(h.Silent) {
 				out.Silent = append(out.Silent, h.Silent[i])
 			}
+			if i < len(h.Granted) {
+				out.Granted = append(out.Granted, h.Granted[i])
+			}
 		}
 	}
 	return out

@@ -28,7 +28,7 @@ func (s *Service) Follow(now naming.Instant, view *naming.View, clock func(namin
 	for _, in := range view.Instances {
 		c := clock(in.Addr(), in.Ephemeral)
 		if c == nil {
-			c = &naming.BeatClock{Last: now}
+			c = &naming.BeatClock{Last: now, Granted: true}
 		}
 		s.put(record{in, c})
 	}

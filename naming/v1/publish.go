@@ -4,9 +4,10 @@ import (
 	"nactor/naming"
 )
 
-// register stores in, in place of what was at its address. As in Nacos 1.x the health
-// flag of an instance that is registered again stays as it is, for the beat check or the
-// prober knows better; the clock starts anew.
+// register stores in, in place of what was at its address. The health flag of a persistent
+// instance that is registered again stays as it is, for the prober knows better; the clock
+// starts anew. (In Nacos 1.x an ephemeral one's stays too: a client that has just
+// registered is shown unhealthy until its first beat.)
 func (t *step) register(in *naming.Instance) {
 	if t.Err = t.admit(in.Cluster); t.Err != nil {
 		return
@@ -18,7 +19,7 @@ func (t *step) register(in *naming.Instance) {
 		in = &c
 	}
 	old := t.find(in.Addr(), in.Ephemeral)
-	if old != nil && in.Healthy != old.inst.Healthy {
+	if old != nil && !in.Ephemeral && in.Healthy != old.inst.Healthy {
 		c := *in
 		c.Healthy = old.inst.Healthy
 		in = &c
@@ -27,7 +28,7 @@ func (t *step) register(in *naming.Instance) {
 	if old == nil {
 		t.insert(record{in, &naming.BeatClock{Last: t.now}})
 	} else {
-		old.clock.Last = t.now
+		old.clock.Hear(t.now)
 		if same(old.inst, in) {
 			return
 		}
@@ -81,7 +82,7 @@ func (t *step) beat(c naming.Beat) {
 	if !r.inst.Ephemeral {
 		return
 	}
-	r.clock.Last = t.now
+	r.clock.Hear(t.now)
 	if !r.inst.Healthy {
 		t.flip(r, true)
 		t.wakeFor(r.inst, t.now)

@@ -90,7 +90,7 @@ func kinds(e naming.Effects) (ks []naming.EventKind) {
 	return ks
 }
 
-func TestReRegistrationKeepsHealthAndOverwritesTheRest(t *testing.T) {
+func TestReRegistrationOverwrites(t *testing.T) {
 	s := New(key)
 	s.Step(at(0), naming.Register{Instance: inst("1.1.1.1", true)})
 	s.Step(at(0), naming.Update{Addr: inst("1.1.1.1", true).Addr(), Overlay: naming.Overlay{Weight: 5, Metadata: md("a", "1")}})
@@ -99,7 +99,7 @@ func TestReRegistrationKeepsHealthAndOverwritesTheRest(t *testing.T) {
 	again.Weight = 0.001
 	s.Step(at(16*time.Second), naming.Register{Instance: again})
 	got := s.View(naming.Revision{}).Instances[0]
-	if got.Healthy || !got.Enabled || got.Weight != 0.01 || len(got.Metadata) != 0 {
+	if !got.Healthy || !got.Enabled || got.Weight != 0.01 || len(got.Metadata) != 0 {
 		t.Fatalf("after registering again: %+v", got)
 	}
 	if e := s.Step(at(30*time.Second), naming.Tick{}); e.Changed {

@@ -40,7 +40,7 @@ func (s *Service) Follow(now naming.Instant, view *naming.View, clock func(namin
 		}
 		p.inst, p.clock = in, clock(in.Addr(), in.Ephemeral)
 		if p.clock == nil {
-			p.clock = &naming.BeatClock{Last: now}
+			p.clock = &naming.BeatClock{Last: now, Granted: true}
 		}
 		s.pubs = append(s.pubs, p)
 	}

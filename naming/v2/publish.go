@@ -19,7 +19,7 @@ func (t *step) register(in *naming.Instance) {
 	if old != nil {
 		clock = old.clock
 	}
-	clock.Last = t.now
+	clock.Hear(t.now)
 	t.wakeFor(shown, t.now)
 	if old != nil && heritage.Same(old.inst, shown) {
 		return
@@ -78,7 +78,7 @@ func (t *step) beat(c naming.Beat) {
 			p = t.find(idOf(c.Instance))
 		}
 	}
-	p.clock.Last = t.now
+	p.clock.Hear(t.now)
 	t.Result.Known = true
 	t.Result.Interval = naming.BeatInterval(p.inst.Metadata, t.rules.BeatInterval)
 	if p.inst.Ephemeral && !p.inst.Healthy {

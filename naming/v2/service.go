@@ -61,7 +61,7 @@ func Restore(view *naming.View, now naming.Instant) *Service {
 		s.overlays[addr] = overlay{Overlay: o, gone: true, since: now}
 	}
 	for _, in := range view.Instances {
-		s.pubs = append(s.pubs, &publication{inst: in, clock: &naming.BeatClock{Last: now}})
+		s.pubs = append(s.pubs, &publication{inst: in, clock: &naming.BeatClock{Last: now, Granted: true}})
 		s.recall(in.Addr())
 	}
 	slices.SortFunc(s.pubs, func(a, b *publication) int { return compareInstances(a.inst, b.inst) })
