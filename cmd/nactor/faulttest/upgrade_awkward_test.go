@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,7 +59,8 @@ func TestUpgradeAwkwardServices(t *testing.T) {
 	needsUpgrade(t, true)
 	u := beginUpgrade(t, "awkward services", loopback{}, 3, true, mixture)
 	quit := make(chan struct{})
-	t.Cleanup(func() { close(quit); u.load.wg.Wait() })
+	var clients sync.WaitGroup
+	t.Cleanup(func() { close(quit); clients.Wait() })
 	for i, a := range awkward {
 		meta := fmt.Sprintf("/v1/ns/service?serviceName=%s&groupName=%s&namespaceId=%s&protectThreshold=0&metadata=%s",
 			a.key.Name, url.QueryEscape(a.key.Group), a.key.Namespace, url.QueryEscape(`{"odd":"yes"}`))
@@ -72,11 +74,11 @@ func TestUpgradeAwkwardServices(t *testing.T) {
 				t.Fatalf("%s: %v", a.name, err)
 			}
 			if !o.persistent {
-				u.load.wg.Go(func() { u.beatOdd(a.key, o, quit) })
+				clients.Go(func() { u.beatOdd(a.key, o, quit) })
 			}
 		}
 		if a.restless {
-			u.load.wg.Go(func() { u.disturb(a.key, quit) })
+			clients.Go(func() { u.disturb(a.key, quit) })
 		}
 	}
 	u.stage("1.4.2", func() { u.showsAwkward(false) })
