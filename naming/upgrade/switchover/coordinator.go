@@ -39,14 +39,25 @@ type Coordinator struct {
 	known bool // the state has been read from the store
 	seats map[string]*seat
 
-	round      uint64
+	now    naming.Instant // as last told
+	viewed naming.Instant // when it was last told who is here
+
+	round      uint64 // of the last question
 	asked      naming.Instant
-	confirming bool
+	confirming bool // answers to it are waited for
+
 	committing bool
-	committed  naming.Instant // when the state in the store changed, as seen here
-	settled    bool           // that all follow it has been told
 	cause      string         // of the commit under way
+	decided    naming.Instant // when it was
+	rest       naming.Instant // no decision before: the last one could not be written
+
+	committed naming.Instant // when the state in the store changed, as seen here
+	settled   bool           // that all follow it has been told
 }
+
+// unanswered is how long after a decision the store may be silent about it. Then it is taken
+// for failed, or nothing would ever be decided again. It is far longer than a write may take.
+const unanswered = 15 * time.Second
 
 // New returns a coordinator that knows nothing yet. Its questions are numbered from after
 // first, so that it can tell its own answers from those to one before it.
@@ -57,27 +68,27 @@ func New(rules Rules, first uint64) *Coordinator {
 // State returns the state in the store, and false while it has not been read.
 func (c *Coordinator) State() (State, bool) { return c.state, c.known }
 
-// Members takes note of who is here.
+// Members takes note of who is here. It is to be called often compared with [Rules].Steady:
+// of the time between two calls nothing is known.
 func (c *Coordinator) Members(now naming.Instant, members []Member) {
+	gap := now.Since(c.viewed) > c.rules.Steady
+	c.now, c.viewed = now, now
 	seats := make(map[string]*seat, len(members))
 	for _, m := range members {
 		s := c.seats[m.ID]
-		switch {
-		case s == nil:
-			s = &seat{}
-		case s.Process != m.Process:
+		if s == nil || s.Process != m.Process {
 			// Another life: what the one before said, or how long it was here, is no matter.
 			s = &seat{}
 		}
 		s.Member = m
-		switch old := m.Up && Old(m.Version); {
-		case !old:
-			s.oldSince = 0
-		case s.oldSince == 0:
-			s.oldSince = now
+		switch {
+		case !m.Up || !Old(m.Version):
+			s.old = false
+		case !s.old || gap:
+			s.old, s.oldSince = true, now
 		}
 		if !m.Up {
-			s.streak, s.answered = 0, 0
+			s.reset()
 		}
 		seats[m.ID] = s
 	}
@@ -86,31 +97,47 @@ func (c *Coordinator) Members(now naming.Instant, members []Member) {
 
 // Report takes note of what a member says. One of a process that is not here is ignored.
 func (c *Coordinator) Report(now naming.Instant, r Report) {
-	if s := c.seats[r.Node]; s != nil && s.Process == r.Process {
-		s.take(now, &r, c.state.Epoch)
+	c.now = now
+	s := c.seats[r.Node]
+	if s == nil || s.Process != r.Process {
+		return
+	}
+	s.report, s.heard = &r, now
+	switch {
+	case !r.Ready || r.Applied.Epoch != c.state.Epoch:
+		// One that goes by another decision is shown, but says nothing about readiness.
+		s.reset()
+	case r.Round == 0:
+		s.count(now, c.rules.Check)
+	case c.confirming && r.Round == c.round && now.Since(c.asked) <= c.rules.Confirm:
+		s.answered = c.round
 	}
 }
 
-// Committed takes note of what the store holds, whoever wrote it.
+// Committed takes note of what the store holds, whoever wrote it. News of an old decision
+// changes nothing, and ends no commit.
 func (c *Coordinator) Committed(now naming.Instant, state State) {
+	c.now = now
 	if c.known && state.Epoch <= c.state.Epoch {
 		return
 	}
 	c.committing, c.confirming = false, false
-	c.state, c.committed = state, now
-	// A coordinator that only now learns what was decided before does not tell of it again,
-	// unless somebody still has to follow.
+	c.state, c.committed, c.known = state, now, true
+	// Whether all follow is told once in the life of a coordinator: one that takes over does
+	// not know whether the one before got that far.
 	c.settled = false
-	c.known = true
 	for _, s := range c.seats {
-		s.streak, s.answered = 0, 0
+		s.reset()
 	}
 }
 
-// Failed takes note that the last decision could not be written, or may not have been. It
-// is made again if it still has to be.
+// Failed takes note that the last decision could not be written, or may not have been. One
+// that was made here is made again, not at once, if it still has to be; if it was written
+// all the same, the store refuses the second. One that an operator asked for is not.
 func (c *Coordinator) Failed(now naming.Instant) {
+	c.now = now
 	c.committing, c.confirming = false, false
+	c.rest = now.Add(c.rules.Confirm)
 	for _, s := range c.seats {
 		s.streak = min(s.streak, rounds-1)
 	}
@@ -130,51 +157,59 @@ func (c *Coordinator) Close(at time.Time) (*State, error) {
 		return nil, naming.Unavailable("double write cannot be closed while another decision is on its way (%s); try again later", c.cause)
 	}
 	for _, s := range c.sorted() {
-		if Old(s.Version) {
-			return nil, naming.Invalid("double write cannot be closed while %s runs %s (%s): replace it by 2.X first", s.Address, s.Version, s.Status)
+		switch {
+		case Old(s.Version):
+			return nil, naming.Invalid("double write cannot be closed while %s runs %s (%s): replace it by 2.X first", s.Address, s.Version, s.status())
+		case s.Up && !known(s.Version):
+			return nil, naming.Unavailable("double write cannot be closed yet: %s %s; try again later", s.Address, noVersion)
 		}
 	}
 	if c.state.Mode != V2 {
-		return nil, naming.Invalid("double write cannot be closed before the cluster has switched to 2.0: %s; see nactor upgrade status", strings.Join(c.WaitsFor(0), "; "))
+		why := cmp.Or(strings.Join(c.waitsFor(c.now), "; "), "all members are ready, and the decision is about to be made")
+		return nil, naming.Invalid("double write cannot be closed before the cluster has switched to 2.0: %s; see nactor upgrade status", why)
 	}
 	s := c.state.next(V2, false, at, "double write was closed by an operator")
-	c.committing, c.cause = true, s.Cause
-	return &s, nil
+	return c.decide(s), nil
 }
 
 // Step decides what to do now. at is the time for people.
 func (c *Coordinator) Step(now naming.Instant, at time.Time) Actions {
 	var a Actions
+	c.now = now
 	if !c.known {
 		return a
 	}
 	c.follow(now, &a)
-	if c.committing || c.state.Closed() {
+	if c.committing && now.Since(c.decided) >= unanswered {
+		c.Failed(now)
+	}
+	if c.committing || c.state.Closed() || now < c.rest {
 		return a
 	}
 	if c.state.Mode == V2 {
-		if s := c.arrived(now); s != nil {
-			c.decide(&a, c.state.next(V1, true, at, fmt.Sprintf("%s joined with version %s", s.Address, s.Version)))
+		if s := c.arrived(); s != nil {
+			a.Commit = c.decide(c.state.next(V1, true, at, fmt.Sprintf("%s joined with version %s", s.Address, s.Version)))
 		}
 		return a
 	}
 	switch {
-	case len(c.waitsFor(now)) > 0:
+	case c.waits(now):
 		c.confirming = false
 	case !c.confirming:
 		c.round++
 		c.confirming, c.asked = true, now
 		a.Ask = c.round
-	case c.confirmed():
-		c.decide(&a, c.state.next(V2, true, at, fmt.Sprintf("all %d members are ready", len(c.seats))))
-	case now.Since(c.asked) >= c.rules.Confirm:
+	case now.Since(c.asked) > c.rules.Confirm:
 		c.confirming = false // asked again in the next step
+	case c.confirmed():
+		a.Commit = c.decide(c.state.next(V2, true, at, fmt.Sprintf("all %d members are ready", len(c.seats))))
 	}
 	return a
 }
 
-func (c *Coordinator) decide(a *Actions, s State) {
-	a.Commit, c.committing, c.cause = &s, true, s.Cause
+func (c *Coordinator) decide(s State) *State {
+	c.committing, c.confirming, c.cause, c.decided = true, false, s.Cause, c.now
+	return &s
 }
 
 // follow watches the members follow the last decision.
@@ -186,9 +221,12 @@ func (c *Coordinator) follow(now naming.Instant, a *Actions) {
 		a.Follow = true
 		return
 	}
-	if len(c.seats) > 0 {
-		c.settled = true
-		a.Settled, a.Took = &c.state, now.Since(c.committed)
+	for _, s := range c.seats {
+		if s.Up { // with nobody here, nobody has followed
+			settled := c.state
+			c.settled, a.Settled, a.Took = true, &settled, now.Since(c.committed)
+			return
+		}
 	}
 }
 
@@ -203,10 +241,11 @@ func (c *Coordinator) behind() []*seat {
 	return out
 }
 
-// arrived returns a 1.X member that has come to stay.
-func (c *Coordinator) arrived(now naming.Instant) *seat {
+// arrived returns a 1.X member that has come to stay: it was up whenever the coordinator was
+// told who is here. That it still would be is not assumed.
+func (c *Coordinator) arrived() *seat {
 	for _, s := range c.sorted() {
-		if s.oldSince != 0 && now.Since(s.oldSince) >= c.rules.Steady {
+		if s.old && c.viewed.Since(s.oldSince) >= c.rules.Steady {
 			return s
 		}
 	}
@@ -234,6 +273,16 @@ func (c *Coordinator) WaitsFor(now naming.Instant) []string {
 	return c.waitsFor(now)
 }
 
+// waits reports whether waitsFor has anything to tell.
+func (c *Coordinator) waits(now naming.Instant) bool {
+	for _, s := range c.seats {
+		if c.lacks(now, s) != "" {
+			return true
+		}
+	}
+	return len(c.seats) == 0
+}
+
 func (c *Coordinator) waitsFor(now naming.Instant) []string {
 	var out []string
 	if len(c.seats) == 0 {
@@ -253,20 +302,28 @@ func (c *Coordinator) lacks(now naming.Instant, s *seat) string {
 	case Old(s.Version):
 		return "runs " + s.Version + ": replace it by 2.X"
 	case !s.Up:
-		return "is " + cmp.Or(s.Status, "down") + ": start it, or take it off the list of nodes"
+		return "is " + s.status() + ": start it, or take it off the list of nodes"
+	case !known(s.Version):
+		return noVersion
 	case s.report == nil:
 		return "has not reported yet"
 	case now.Since(s.heard) > c.rules.fresh():
 		return fmt.Sprintf("has not reported for %v", now.Since(s.heard).Round(100*time.Millisecond))
-	case s.report.Applied.Epoch != c.state.Epoch:
+	case s.report.Applied.Epoch > c.state.Epoch:
+		return fmt.Sprintf("goes by epoch %d already, of which the store has not told yet", s.report.Applied.Epoch)
+	case s.report.Applied.Epoch < c.state.Epoch:
 		return fmt.Sprintf("has not followed to epoch %d yet", c.state.Epoch)
 	case !s.report.Ready:
 		return "is not ready: " + cmp.Or(strings.Join(s.report.Reasons, "; "), "it gives no reason")
+	case s.streak == 0:
+		return "is ready, and is to say so in two checks in a row"
 	case s.streak < rounds:
 		return "is ready, and is to say so once more"
 	}
 	return ""
 }
+
+const noVersion = "has not told its version yet"
 
 func (c *Coordinator) sorted() []*seat {
 	out := make([]*seat, 0, len(c.seats))
@@ -286,7 +343,7 @@ func (c *Coordinator) Phase() Phase {
 		return Committing
 	case c.known && !c.settled && c.state.Epoch > 0:
 		return Switching
-	case c.state.Closed() && c.known:
+	case c.known && c.state.Closed():
 		return Closed
 	case c.state.Mode == V2:
 		return Done

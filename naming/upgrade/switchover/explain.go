@@ -37,8 +37,11 @@ func (c *Coordinator) Explain(now naming.Instant) Explanation {
 	if e.WaitsFor == nil {
 		e.WaitsFor = []string{}
 	}
-	for _, s := range c.behind() {
-		if c.known && e.Phase == Switching {
+	if e.Phase == Committing {
+		e.WaitsFor = append(e.WaitsFor, "the store has not confirmed the last decision yet: "+c.cause)
+	}
+	if e.Phase == Switching && e.Mode == V2 { // the way to 2.0 waits for all that follow to 1.X
+		for _, s := range c.behind() {
 			e.WaitsFor = append(e.WaitsFor, s.Address+" has not followed the last decision yet")
 		}
 	}

@@ -2,6 +2,7 @@ package switchover
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,8 +18,13 @@ const (
 	V2 Mode = 2 // the 2.0 structure serves
 )
 
-// String returns "v1" or "v2".
-func (m Mode) String() string { return "v" + strconv.Itoa(int(m)) }
+// String returns "v1" or "v2", or "" for the zero mode, which is not known.
+func (m Mode) String() string {
+	if m == 0 {
+		return ""
+	}
+	return "v" + strconv.Itoa(int(m))
+}
 
 // MarshalText implements [encoding.TextMarshaler].
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
@@ -26,6 +32,8 @@ func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (m *Mode) UnmarshalText(b []byte) error {
 	switch string(b) {
+	case "":
+		*m = 0
 	case "v1":
 		*m = V1
 	case "v2":
@@ -72,17 +80,27 @@ func (s State) Encode() []byte {
 	return b
 }
 
-// Decode is the inverse of Encode. Nothing at all is the initial state.
+// Decode is the inverse of Encode. Nothing at all is the initial state. What is missing or
+// cannot be is an error: half a state would close double write, which is for good.
 func Decode(b []byte) (State, error) {
 	if len(b) == 0 {
 		return Initial(), nil
 	}
 	var s State
-	if err := json.Unmarshal(b, &s); err != nil {
+	must := struct {
+		*State
+		Epoch       *uint64 `json:"epoch"`
+		DoubleWrite *bool   `json:"doubleWrite"`
+	}{State: &s}
+	if err := json.Unmarshal(b, &must); err != nil {
 		return State{}, fmt.Errorf("read the state of the upgrade: %w", err)
 	}
-	if s.Mode != V1 && s.Mode != V2 || s.Mode == V1 && !s.DoubleWrite {
-		return State{}, fmt.Errorf("read the state of the upgrade: mode %d with double write %v cannot be", s.Mode, s.DoubleWrite)
+	if must.Epoch == nil || s.Mode == 0 || must.DoubleWrite == nil {
+		return State{}, errors.New("read the state of the upgrade: epoch, mode or doubleWrite is missing")
+	}
+	s.Epoch, s.DoubleWrite = *must.Epoch, *must.DoubleWrite
+	if first := Initial(); s.Mode == V1 && s.Closed() || s.Epoch == 0 && (s.Mode != first.Mode || s.Closed()) {
+		return State{}, fmt.Errorf("read the state of the upgrade: mode %s with double write %v at epoch %d cannot be", s.Mode, s.DoubleWrite, s.Epoch)
 	}
 	return s, nil
 }
@@ -90,7 +108,18 @@ func Decode(b []byte) (State, error) {
 // Old reports whether a Nacos version is below 2.0. One that is not known is not: Nacos
 // downgrades by it, and so whenever it has not heard of a member yet.
 func Old(version string) bool {
-	major, _, _ := strings.Cut(version, ".")
-	n, err := strconv.Atoi(major)
-	return err == nil && n < 2
+	n, ok := major(version)
+	return ok && n < 2
+}
+
+// known reports whether a version tells 1.X from 2.X.
+func known(version string) bool {
+	_, ok := major(version)
+	return ok
+}
+
+func major(version string) (int, bool) {
+	s, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(s)
+	return n, err == nil
 }

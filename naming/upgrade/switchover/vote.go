@@ -56,23 +56,33 @@ func (r Rules) fresh() time.Duration { return 2*r.Check + r.Check/2 }
 // seat is what is known of a member.
 type seat struct {
 	Member
-	oldSince naming.Instant // when it was first seen as a 1.X member that is up; zero: it is none
+	old      bool           // a 1.X member that is up
+	oldSince naming.Instant // since when
 	report   *Report
 	heard    naming.Instant // when the report came
 	streak   int            // regular reports in a row that said ready
+	counted  naming.Instant // when the last of them came
 	answered uint64         // last question it said ready to
 }
 
-// take takes note of a report. One of another life, or that goes by another decision, is
-// shown but says nothing about readiness.
-func (s *seat) take(now naming.Instant, r *Report, epoch uint64) {
-	s.report, s.heard = r, now
-	switch {
-	case !r.Ready || r.Applied.Epoch != epoch:
-		s.streak, s.answered = 0, 0
-	case r.Round != 0:
-		s.answered = max(s.answered, r.Round)
-	default:
-		s.streak = min(s.streak+1, rounds)
+// reset forgets that the member was ready.
+func (s *seat) reset() { s.streak, s.answered = 0, 0 }
+
+// count counts a regular report that says ready. One that comes too soon after the one
+// before is that one once more, sent again or held up on the way.
+func (s *seat) count(now naming.Instant, check time.Duration) {
+	if s.streak > 0 && now.Since(s.counted) < check/2 {
+		return
 	}
+	s.streak, s.counted = min(s.streak+1, rounds), now
+}
+
+func (s *seat) status() string {
+	switch {
+	case s.Status != "":
+		return s.Status
+	case s.Up:
+		return "up"
+	}
+	return "down"
 }
