@@ -3,6 +3,7 @@ package faulttest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -12,16 +13,10 @@ import (
 func TestUpgradeStaysUpgraded(t *testing.T) {
 	needsUpgrade(t, false)
 	u := beginUpgrade(t, "stays upgraded", loopback{}, 3, false, mixture)
-	u.stage("a new node joins and leaves", func() {
-		d := u.add(false)
-		u.goes("v2", true, decided)
-		u.stays("v2", 10*checkEvery)
-		u.compare()
-		u.drop(d)
-		u.goes("v2", true, decided)
-	})
+	first := slices.Clone(u.nodes)
+	u.stage("a new node joins, leaves, and comes back", func() { u.comesAndGoes(true) })
 	u.stage("each node restarts", func() {
-		for _, n := range u.nodes {
+		for _, n := range first {
 			u.replace(n, false)
 			u.upgradedAtOnce(n)
 			u.goes("v2", true, decided)
@@ -29,7 +24,7 @@ func TestUpgradeStaysUpgraded(t *testing.T) {
 		u.compare()
 	})
 	u.stage("N8 each node is killed", func() {
-		for _, n := range u.nodes {
+		for _, n := range first {
 			n.kill()
 			u.await(15 * time.Second) // the others have noticed
 			u.stays("v2", 5*checkEvery)
@@ -40,19 +35,19 @@ func TestUpgradeStaysUpgraded(t *testing.T) {
 	})
 	u.stage("all are killed at once", func() {
 		u.load.helpless.Store(true)
-		for _, n := range u.nodes {
+		for _, n := range first {
 			u.history.leaves(n.id, true)
 			n.up = false
 		}
 		u.history.wiped()
-		for _, n := range u.nodes {
+		for _, n := range first {
 			n.server.Kill()
 		}
 		u.history.wiped()
-		for _, n := range u.nodes {
+		for _, n := range first {
 			n.launch()
 		}
-		for _, n := range u.nodes {
+		for _, n := range first {
 			n.ready(readyTime)
 			u.upgradedAtOnce(n)
 		}
@@ -71,17 +66,30 @@ func TestUpgradeStaysUpgraded(t *testing.T) {
 		u.goes("v2", false, decided)
 		u.compare()
 	})
-	u.stage("closed: a new node joins, each restarts", func() {
-		d := u.add(false)
-		u.goes("v2", false, decided)
-		u.drop(d)
-		for _, n := range u.nodes {
+	u.stage("closed: the same again", func() {
+		u.comesAndGoes(false)
+		for _, n := range first {
 			u.replace(n, false)
 			u.goes("v2", false, decided)
 		}
 		u.compare()
 	})
 	u.finish()
+}
+
+// comesAndGoes has a new node join, leave, come back, and leave for good.
+func (u *upgrade) comesAndGoes(double bool) {
+	u.t.Helper()
+	d := u.add(false)
+	u.goes("v2", double, decided)
+	u.stays("v2", 10*checkEvery)
+	u.compare()
+	u.drop(d)
+	u.goes("v2", double, decided)
+	u.launch(d)
+	u.goes("v2", double, decided)
+	u.compare()
+	u.drop(d)
 }
 
 // upgradedAtOnce checks that a node that has just become ready goes by 2.0.

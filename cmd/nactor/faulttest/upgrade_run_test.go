@@ -292,7 +292,10 @@ func (u *upgrade) finish() {
 	if len(u.switches) > 0 {
 		u.within("last vote → last flip", u.switches, together)
 	}
-	if !u.broken {
-		u.end()
+	if u.broken {
+		u.load.halt()
+		u.history.check().report(u.t, u.fault, true) // it may tell why
+		return
 	}
+	u.end()
 }
