@@ -90,13 +90,23 @@ func (s *service) inherit(h naming.Heritage) {
 	theirs := h.View.Revision
 	if s.rev.Follows(s.parent, theirs) {
 		s.state.Credit(env, h)
-		if len(h.Removed) > 0 && s.state.Exists() {
+		switch {
+		case !s.state.Exists():
+		case len(h.Silent) > 0 && s.hearsay == theirs.Activation:
+			// Its view was merged before, without when its instances were last heard of.
+			s.hearsay = 0
+			e := s.state.Inherit(env, h)
+			s.dirty = s.dirty || e.Changed
+		case len(h.Removed) > 0:
 			// The view may have come before, by another way, without what was removed.
 			bare := &naming.View{Key: h.View.Key, Ephemeral: h.View.Ephemeral}
 			e := s.state.Inherit(env, naming.Heritage{View: bare, Removed: h.Removed})
 			s.dirty = s.dirty || e.Changed
 		}
 		return
+	}
+	if len(h.Silent) == 0 {
+		s.hearsay = theirs.Activation
 	}
 	if s.base != nil && theirs.Activation == s.base.Revision.Activation {
 		h.Removed = append(h.Removed, s.removedSince(h.View, env)...)
@@ -150,6 +160,26 @@ func (s *service) reconcile() {
 		saved = naming.Saved{Key: s.handle.key}
 	}
 	s.takeStored(s.env(s.Clock.Now()), saved)
+}
+
+// readBack reads what the store holds after a commit, which this node has read, or it would
+// not have ended. It reports whether the service was as the store has it: another owner may
+// have written too.
+func (s *service) readBack() bool {
+	if s.Saved == nil || s.StoreIndex == nil {
+		return false
+	}
+	before := s.dirty
+	s.dirty = false
+	s.stored = max(s.stored, s.StoreIndex())
+	saved, ok := s.Saved(s.handle.key)
+	if !ok {
+		saved = naming.Saved{Key: s.handle.key}
+	}
+	s.takeStored(s.env(s.Clock.Now()), saved)
+	same := !s.dirty
+	s.dirty = s.dirty || before
+	return same
 }
 
 // takeStored makes the durable part what the store holds. What the structure that serves

@@ -19,19 +19,20 @@ import (
 // one commit, for many.
 type service struct {
 	*Services
-	ctx    actor.Context
-	handle *handle
-	state  *dual.Service
-	rev    naming.Revision
-	parent naming.Revision // what this life went on from
-	stored uint64          // place in the store's log up to which the durable part is known
-	shown  *naming.View    // last shown; nil: nothing
-	base   *naming.View    // what this life went on from, for as long as another node may know more
-	began  naming.Instant
-	moved  bool              // another node serves this service: nothing is carried out any more
-	leave  *dismiss          // a dismissal that waits for the commit under way
-	legacy []naming.Heritage // what waits for it too
-	stale  bool              // the store holds something that another node wrote
+	ctx     actor.Context
+	handle  *handle
+	state   *dual.Service
+	rev     naming.Revision
+	parent  naming.Revision // what this life went on from
+	stored  uint64          // place in the store's log up to which the durable part is known
+	shown   *naming.View    // last shown; nil: nothing
+	base    *naming.View    // what this life went on from, for as long as another node may know more
+	began   naming.Instant
+	hearsay uint64            // life of another owner whose view alone was merged last; 0: none
+	moved   bool              // another node serves this service: nothing is carried out any more
+	leave   *dismiss          // a dismissal that waits for the commit under way
+	legacy  []naming.Heritage // what waits for it too
+	stale   bool              // the store holds something that another node wrote
 
 	held    []*call // applied, not yet shown or answered
 	records []naming.Record
@@ -170,7 +171,7 @@ func (s *service) stopped() {
 // restore takes up the state from what this node shows; what was done since is undone.
 func (s *service) restore() {
 	now := s.Clock.Now()
-	s.began, s.parent, s.shown, s.base, s.stored = now, naming.Revision{}, nil, nil, 0
+	s.began, s.parent, s.shown, s.base, s.stored, s.hearsay = now, naming.Revision{}, nil, nil, 0, 0
 	s.dirty, s.records = false, nil
 	s.forgetBacklog()
 	if view := s.Views.View(s.handle.key); view != nil {
@@ -303,12 +304,8 @@ func (s *service) committed(m *committed) {
 	if b.asked {
 		again = append(again, s.heardFromStore(b, m.err)...)
 	} else if m.err == nil {
-		if s.StoreIndex != nil {
-			// It has read what was written just now, or this would not have ended.
-			s.stored = max(s.stored, s.StoreIndex())
-			if b.view != nil {
-				b.view.Stored = s.stored
-			}
+		if s.readBack() && b.view != nil {
+			b.view.Stored = s.stored
 		}
 		s.show(b)
 	} else {
