@@ -105,7 +105,11 @@ type waiting struct {
 	since    naming.Instant
 	attempts int // that failed
 	failure  error
+	differs  []string // how the structures differ, after a failure
 }
+
+// maxDifferences bounds how many differences of a service are told.
+const maxDifferences = 5
 
 // noteBacklog tells the node when a double write has begun to wait, failed, or been done.
 func (s *service) noteBacklog() {
@@ -114,10 +118,18 @@ func (s *service) noteBacklog() {
 	if !ok {
 		now = waiting{}
 	}
-	if now == s.noted {
+	if now.since == s.noted.since && now.attempts == s.noted.attempts {
 		return
 	}
 	s.noted = now
+	if attempts > 0 {
+		now.failure = s.state.Failure()
+		for d := range s.state.Differences() {
+			if now.differs = append(now.differs, d.String()); len(now.differs) == maxDifferences {
+				break
+			}
+		}
+	}
 	b := &s.backlog
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -125,7 +137,6 @@ func (s *service) noteBacklog() {
 		delete(b.wait, s.handle)
 		return
 	}
-	now.failure = s.state.Failure()
 	if b.wait == nil {
 		b.wait = map[*handle]waiting{}
 	}
@@ -168,7 +179,7 @@ func (s *Services) DoubleWrite() DoubleWrite {
 		d.Failed++
 		if len(d.Differing) < maxDiffering {
 			text := fmt.Sprintf("%d attempts failed: %v", w.attempts, w.failure)
-			d.Differing = append(d.Differing, switchover.Differing{Service: upgradeName(h.key), Differences: []string{text}})
+			d.Differing = append(d.Differing, switchover.Differing{Service: upgradeName(h.key), Differences: append([]string{text}, w.differs...)})
 		}
 	}
 	slices.SortFunc(d.Differing, func(a, b switchover.Differing) int { return cmp.Compare(a.Service, b.Service) })
