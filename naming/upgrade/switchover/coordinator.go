@@ -108,7 +108,7 @@ func (c *Coordinator) Report(now naming.Instant, r Report) {
 		// One that goes by another decision is shown, but says nothing about readiness.
 		s.reset()
 	case r.Round == 0:
-		s.count(now, c.rules.Check)
+		s.count(now, c.rules)
 	case c.confirming && r.Round == c.round && now.Since(c.asked) <= c.rules.Confirm:
 		s.answered = c.round
 	}
@@ -151,6 +151,8 @@ func (c *Coordinator) Close(at time.Time) (*State, error) {
 	switch {
 	case !c.known:
 		return nil, naming.Unavailable("double write cannot be closed yet: the store has not told what the cluster has decided; try again later")
+	case len(c.seats) == 0:
+		return nil, naming.Unavailable("double write cannot be closed yet: no member is known; try again later")
 	case c.state.Closed():
 		return nil, nil
 	case c.committing:

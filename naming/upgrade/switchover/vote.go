@@ -69,10 +69,14 @@ type seat struct {
 func (s *seat) reset() { s.streak, s.answered = 0, 0 }
 
 // count counts a regular report that says ready. One that comes too soon after the one
-// before is that one once more, sent again or held up on the way.
-func (s *seat) count(now naming.Instant, check time.Duration) {
-	if s.streak > 0 && now.Since(s.counted) < check/2 {
+// before is that one once more, sent again or held up on the way. One that comes too late
+// is not the next in a row: what the member would have said in between is not known.
+func (s *seat) count(now naming.Instant, rules Rules) {
+	switch gap := now.Since(s.counted); {
+	case s.streak > 0 && gap < rules.Check/2:
 		return
+	case gap > rules.fresh():
+		s.streak = 0
 	}
 	s.streak, s.counted = min(s.streak+1, rounds), now
 }
