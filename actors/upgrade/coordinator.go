@@ -108,9 +108,9 @@ func (c *coordinator) act(ctx actor.Context, a switchover.Actions) {
 		st, _ := c.c.State()
 		c.toAll(&actorpb.UpgradeAsk{Epoch: st.Epoch})
 	}
-	if a.Settled != nil {
+	if a.Settled != nil && a.Settled.Epoch > 0 {
 		c.Reached("upgrade.before-done")
-		c.Logger.Info("all members go by the decision of the cluster", "mode", a.Settled.Mode, "epoch", a.Settled.Epoch, "doubleWrite", a.Settled.DoubleWrite, "took", a.Took)
+		c.Logger.Info("all members go by the decision of the cluster", "mode", a.Settled.Mode, "epoch", a.Settled.Epoch, "doubleWrite", a.Settled.DoubleWrite, "took", max(0, a.Took))
 	}
 	if a.Commit != nil {
 		c.commit(ctx, *a.Commit)

@@ -13,7 +13,7 @@ const (
 	lineWatches  = "Check whether close double write"
 	lineUpgraded = "Upgrade to 2.0.X"
 	lineClosed   = "Disable Double write, stop and clean v1.x cache and features"
-	lineDecided  = " decided "
+	lineDecided  = "INFO decided mode="
 	lineStarted  = "Nacos started successfully in cluster mode. use embedded storage"
 )
 
