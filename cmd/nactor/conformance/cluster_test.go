@@ -2,9 +2,11 @@ package conformance
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,32 +14,151 @@ import (
 	"nactor/cmd/nactor/proctest"
 )
 
-// cluster starts three nodes, each on an address of its own of loopback.
-func cluster(t *testing.T) []*proctest.Server {
-	t.Helper()
+// old has a node be one of 1.X.
+var old = []string{"--as-version", "1.4.2"}
+
+// clusterArgs returns the arguments of each of three nodes, and their addresses, each an
+// address of its own of loopback.
+func clusterArgs() (list []string, args [][]string) {
 	const port = 21948 // below the ports that the system gives to connections, and not the fault tests'
 	pid := os.Getpid()
-	var list []string
+	var hosts []string
 	for i := range 3 {
-		list = append(list, fmt.Sprintf("127.%d.%d.%d:%d", 64|pid>>8&63, pid&255, i+1, port))
+		host := fmt.Sprintf("127.%d.%d.%d", 64|pid>>8&63, pid&255, i+1)
+		hosts, list = append(hosts, host), append(list, net.JoinHostPort(host, fmt.Sprint(port)))
 	}
-	var nodes []*proctest.Server
-	for _, addr := range list {
-		host, _, err := net.SplitHostPort(addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		nodes = append(nodes, proctest.Spec{
-			Mode: "cluster", Addr: addr, Home: t.TempDir(),
-			Args: []string{"-p", "embedded", "-c", strings.Join(list, ","), "--set", "nacos.inetutils.ip-address=" + host},
-		}.Launch(t))
+	for _, host := range hosts {
+		args = append(args, []string{"-p", "embedded", "-c", strings.Join(list, ","), "--set", "nacos.inetutils.ip-address=" + host})
 	}
-	for _, n := range nodes {
+	return list, args
+}
+
+// watched is a cluster of three with official clients that know all its addresses.
+type watched struct {
+	*testing.T
+	nodes   []*proctest.Server
+	args    [][]string
+	at      addrs
+	service string // the clients' services are named after it
+	clients map[string]*client
+	steps   int
+}
+
+// watchCluster starts a cluster, more being arguments for all nodes, and has each client
+// register an instance, which it keeps alive.
+func watchCluster(t *testing.T, service string, more ...string) *watched {
+	t.Helper()
+	if os.Getenv("NACTOR_ADDR") != "" {
+		t.Skip("the servers of NACTOR_ADDR are not ours to kill")
+	}
+	list, args := clusterArgs()
+	w := &watched{T: t, args: args, at: list, service: service, clients: map[string]*client{}}
+	for i, addr := range list {
+		w.nodes = append(w.nodes, proctest.Spec{Mode: "cluster", Addr: addr, Home: t.TempDir(), Args: append(slices.Clone(args[i]), more...)}.Launch(t))
+	}
+	for _, n := range w.nodes {
 		if err := n.Ready(20 * time.Second); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return nodes
+	t.Run("start", func(t2 *testing.T) {
+		for _, s := range sdks {
+			t2.Run(s.name, func(t3 *testing.T) {
+				s.skipIfShort(t3)
+				if _, err := s.prepare(); err != nil {
+					s.start(t3, w.at, "") // skips, or fails
+				}
+				c := s.start(t, w.at, "") // until the end of the whole test
+				c.must(register(w.of(s.name), "10.1.8.1"))
+				eventually(t3, 2*time.Second, "listed everywhere", func() bool { return w.at.all(t3, "", group, w.of(s.name), count(1)) })
+				w.clients[s.name] = c
+			})
+		}
+	})
+	return w
+}
+
+// of names the service of a client.
+func (w *watched) of(client string) string { return w.service + "-" + client }
+
+// during watches what readers of these nodes see while something happens: all that the
+// clients have registered, healthy. Afterwards each client registers something new.
+func (w *watched) during(what string, up addrs, happens func()) {
+	w.Helper()
+	w.steps++
+	done := make(chan struct{})
+	go func() { defer close(done); happens() }()
+	for over := false; !over; {
+		select {
+		case <-done:
+			over = true
+		default:
+		}
+		for name := range w.clients {
+			for _, addr := range up {
+				if h := seen(w.T, addr, "", group, w.of(name)); len(h) != 1 || !h[0].Healthy {
+					w.Fatalf("%s: %s lists %+v for the client %s", what, addr, h, name)
+				}
+			}
+		}
+	}
+	for name, c := range w.clients {
+		service := fmt.Sprintf("%s-%d", w.of(name), w.steps)
+		began := time.Now()
+		var err error
+		for { // as an application does that could not register
+			if _, err = c.do(register(service, "10.1.8.2")); err == nil || time.Since(began) > 20*time.Second {
+				break
+			}
+		}
+		if err != nil {
+			w.Fatalf("%s: the client %s cannot register: %v", what, name, err)
+		}
+		eventually(w.T, 2*time.Second, what+": listed", func() bool { return up.all(w.T, "", group, service, count(1)) })
+		w.Logf("%s: the client %s registered within %v", what, name, time.Since(began).Round(time.Millisecond))
+	}
+}
+
+// metrics returns the upgrade metrics of a node with single blanks; "" without an answer.
+func metrics(addr string) string {
+	resp, err := http.Get("http://" + addr + "/nacos/v1/ns/upgrade/ops/metrics")
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return ""
+	}
+	return strings.Join(strings.Fields(string(text)), " ")
+}
+
+// quiet lets some time pass.
+func (w *watched) quiet(d time.Duration) { eventually(w.T, d+time.Second, "a while", tick(d)) }
+
+// stop ends a node as an operator does.
+func (w *watched) stop(n *proctest.Server) {
+	if code := n.Stop(20 * time.Second); code != 0 {
+		w.Errorf("exit code %d", code)
+	}
+}
+
+// whole waits until all nodes serve and list everything.
+func (w *watched) whole() {
+	w.Helper()
+	eventually(w.T, 10*time.Second, "all nodes list everything", func() bool {
+		for _, n := range w.nodes {
+			if resp, err := http.Get("http://" + n.Addr + "/nacos/v1/console/health/readiness"); err != nil || resp.Body.Close() != nil || resp.StatusCode != http.StatusOK {
+				return false
+			}
+		}
+		for name := range w.clients {
+			if !w.at.all(w.T, "", group, w.of(name), func(h []host) bool { return len(h) == 1 && h[0].Healthy }) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // What clients with the addresses of all nodes have registered stays listed and healthy on
@@ -45,91 +166,62 @@ func cluster(t *testing.T) []*proctest.Server {
 // started again and stalled one after the other. The clients' own retries are all the help
 // there is.
 func TestClusterFaults(t *testing.T) {
-	if os.Getenv("NACTOR_ADDR") != "" {
-		t.Skip("the servers of NACTOR_ADDR are not ours to kill")
+	w := watchCluster(t, "faults")
+	victim, up := w.nodes[1], addrs{w.at[0], w.at[2]}
+	again := func() { *victim = *victim.Restart() }
+	w.during("killed", up, func() { victim.Kill(); w.quiet(5 * time.Second) })
+	w.during("back after the kill", up, again)
+	w.during("stopped", up, func() { w.stop(victim) })
+	w.during("back after the stop", up, again)
+	w.during("stalled for 6 s", up, func() { victim.Pause(); w.quiet(6 * time.Second); victim.Resume() })
+	w.whole()
+}
+
+// Clients of 1.x notice nothing of an upgrade: neither of nodes that are replaced one by one,
+// nor of the switch, the way back, or the end of double write.
+func TestClusterUpgrade(t *testing.T) {
+	w := watchCluster(t, "upgrade", append(slices.Clone(old), "--set", "nactor.upgrade.check-interval=500")...)
+	replace := func(i int, version ...string) {
+		w.Helper()
+		up := slices.Delete(slices.Clone(w.at), i, i+1)
+		args := append(slices.Clone(w.args[i]), version...)
+		w.during(fmt.Sprintf("node %d replaced %v", i, version), up, func() {
+			w.stop(w.nodes[i])
+			*w.nodes[i] = *w.nodes[i].RestartAs(append(args, "--set", "nactor.upgrade.check-interval=500")...)
+		})
 	}
-	nodes := cluster(t)
-	at := addrs{}
-	for _, n := range nodes {
-		at = append(at, n.Addr)
-	}
-	clients := map[string]*client{}
-	t.Run("start", func(t2 *testing.T) {
-		for _, s := range sdks {
-			t2.Run(s.name, func(t3 *testing.T) {
-				s.skipIfShort(t3)
-				if _, err := s.prepare(); err != nil {
-					s.start(t3, at, "") // skips, or fails
-				}
-				c := s.start(t, at, "") // until the end of the whole test
-				c.must(register("faults-"+s.name, "10.1.8.1"))
-				eventually(t3, 2*time.Second, "listed everywhere", func() bool { return at.all(t3, "", group, "faults-"+s.name, count(1)) })
-				clients[s.name] = c
-			})
-		}
-	})
-	victim, up := nodes[1], addrs{at[0], at[2]}
-	step := 0
-	// during watches what readers see of the nodes that are up while fault works.
-	during := func(what string, fault func()) {
-		step++
-		done := make(chan struct{})
-		go func() { defer close(done); fault() }()
-		for over := false; !over; {
-			select {
-			case <-done:
-				over = true
-			default:
-			}
-			for name := range clients {
-				for _, addr := range up {
-					if h := seen(t, addr, "", group, "faults-"+name); len(h) != 1 || !h[0].Healthy {
-						t.Fatalf("%s: %s lists %+v for the client %s", what, addr, h, name)
+	// goes waits until all nodes say so.
+	goes := func(lines ...string) {
+		w.Helper()
+		w.during(strings.Join(lines, ", "), w.at, func() {
+			eventually(t, 20*time.Second, strings.Join(lines, ", "), func() bool {
+				for _, addr := range w.at {
+					for _, line := range lines {
+						if !strings.Contains(metrics(addr), line) {
+							return false
+						}
 					}
 				}
-			}
-		}
-		for name, c := range clients {
-			service := fmt.Sprintf("faults-%s-%d", name, step)
-			began := time.Now()
-			var err error
-			for { // as an application does that could not register
-				if _, err = c.do(register(service, "10.1.8.2")); err == nil || time.Since(began) > 20*time.Second {
-					break
-				}
-			}
-			if err != nil {
-				t.Fatalf("%s: the client %s cannot register: %v", what, name, err)
-			}
-			eventually(t, 2*time.Second, what+": listed", func() bool { return up.all(t, "", group, service, count(1)) })
-			t.Logf("%s: the client %s registered within %v", what, name, time.Since(began).Round(time.Millisecond))
-		}
+				return true
+			})
+		})
+		w.whole()
 	}
-	quiet := func(d time.Duration) {
-		eventually(t, d+time.Second, "a while", tick(d))
+	for i := range w.nodes {
+		replace(i)
 	}
-	again := func() {
-		next := victim.Restart()
-		*victim = *next
+	goes("upgraded = true", "isDoubleWriteEnabled = true")
+	replace(1, old...)
+	goes("upgraded = false")
+	replace(1)
+	goes("upgraded = true")
+	req, err := http.NewRequest(http.MethodPut, "http://"+w.at[2]+"/nacos/v1/ns/operator/switches?entry=doubleWriteEnabled&value=false", nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	during("killed", func() { victim.Kill(); quiet(5 * time.Second) })
-	during("back after the kill", again)
-	during("stopped", func() {
-		if code := victim.Stop(20 * time.Second); code != 0 {
-			t.Errorf("exit code %d", code)
-		}
-	})
-	during("back after the stop", again)
-	during("stalled for 6 s", func() { victim.Pause(); quiet(6 * time.Second); victim.Resume() })
-	eventually(t, 10*time.Second, "all nodes list everything", func() bool {
-		for name := range clients {
-			if resp, err := http.Get("http://" + victim.Addr + "/nacos/v1/console/health/readiness"); err != nil || resp.Body.Close() != nil || resp.StatusCode != http.StatusOK {
-				return false
-			}
-			if !at.all(t, "", group, "faults-"+name, func(h []host) bool { return len(h) == 1 && h[0].Healthy }) {
-				return false
-			}
-		}
-		return true
-	})
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil || resp.Body.Close() != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("close double write: %v, %+v", err, resp)
+	}
+	goes("upgraded = true", "isDoubleWriteEnabled = false")
 }

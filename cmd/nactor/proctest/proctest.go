@@ -120,9 +120,14 @@ func Launch(t testing.TB, home string, args ...string) *Server {
 
 // Restart starts another process with the same home, port and arguments and waits until
 // it is ready. The one before must have ended.
-func (s *Server) Restart() *Server {
+func (s *Server) Restart() *Server { return s.RestartAs(s.spec.Args...) }
+
+// RestartAs is Restart with other arguments instead of [Spec.Args].
+func (s *Server) RestartAs(args ...string) *Server {
 	s.t.Helper()
-	again := s.spec.Launch(s.t)
+	spec := s.spec
+	spec.Args = args
+	again := spec.Launch(s.t)
 	if err := again.Ready(20 * time.Second); err != nil {
 		s.t.Fatal(err)
 	}
