@@ -51,6 +51,8 @@ type mesh struct {
 	routes map[string]*link    // by node
 	from   map[string]*inbound // by node
 	wg     sync.WaitGroup
+	// stopped ends all links for good: who is here may change until the membership ends.
+	stopped bool
 
 	sessions atomic.Uint64
 }
@@ -85,6 +87,9 @@ func (m *mesh) newSession() uint64 { return m.sessions.Add(1) }
 func (m *mesh) follow(peers []Peer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.stopped {
+		peers = nil
+	}
 	here := map[string]bool{}
 	m.routes = map[string]*link{}
 	for _, p := range peers {
@@ -108,8 +113,11 @@ func (m *mesh) follow(peers []Peer) {
 	}
 }
 
-// stop ends all links.
+// stop ends all links. What is heard of peers afterwards starts none.
 func (m *mesh) stop() {
+	m.mu.Lock()
+	m.stopped = true
+	m.mu.Unlock()
 	m.follow(nil)
 	m.wg.Wait()
 }

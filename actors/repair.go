@@ -139,15 +139,29 @@ func (m *mesh) onPull(from string, p *actorpb.Pull) {
 func (m *mesh) onViews(from string, vs *actorpb.Views) {
 	for _, pb := range vs.Views {
 		v := pb.Naming()
-		if vs.Merge {
+		switch {
+		case vs.Merge || m.handles.active(v.Key):
 			m.keeper.merge(naming.Heritage{View: v})
-		} else {
+		case !m.foreign(from, v):
 			m.Views.Put(v)
 		}
 	}
 	if vs.Last && vs.Id != 0 {
 		m.keeper.onPulled(from, vs.Id)
 	}
+}
+
+// foreign reports whether a view is that of an owner whom this node's ring does not know, and
+// of another life than what is shown here. That it follows by its revision proves little:
+// heartbeats leave no trace in one, and an owner that was cut off has heard none. The owner
+// merges what both know, and shows that.
+func (m *mesh) foreign(from string, v *naming.View) bool {
+	owner := m.keeper.table.Load().Owner(v.Key.Partition())
+	if owner == from || owner == m.Self || owner == "" {
+		return false
+	}
+	mine := m.Views.View(v.Key)
+	return mine != nil && mine.Revision.Activation != loaded && mine.Revision.Activation != v.Revision.Activation
 }
 
 // apply shows a delta. It reports false when the view that it changes is not here.

@@ -158,7 +158,7 @@ func (c *coordinator) written(err error) {
 
 // close closes double write. It is answered when the store holds that.
 func (c *coordinator) close(ctx actor.Context, reply func(error)) {
-	s, err := c.c.Close(time.Now())
+	s, err := c.c.Close(c.Clock.Now(), time.Now())
 	if err != nil || s == nil {
 		reply(err)
 		return

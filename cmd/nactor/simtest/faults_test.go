@@ -109,15 +109,20 @@ func (w *world) pause() string {
 	name, d := w.anyNode(), w.span(500*time.Millisecond, 40*time.Second)
 	w.trace("pause %s for %v", name, d)
 	w.net.Pause(name)
-	w.setWeather(true, false)
-	w.mu.Lock()
-	w.sky.paused = time.Now()
-	w.mu.Unlock()
+	w.setPaused()
 	time.Sleep(d)
 	w.trace("resume %s", name)
 	w.net.Resume(name)
 	w.setWeather(false, false)
 	return fmt.Sprintf("%s for %v", name, d)
+}
+
+// setPaused notes that a node is being paused.
+func (w *world) setPaused() {
+	w.setWeather(true, false)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sky.paused = time.Now()
 }
 
 func (w *world) loss() string {

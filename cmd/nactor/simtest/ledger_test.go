@@ -1,7 +1,10 @@
 package simtest
 
 import (
+	"context"
+	"errors"
 	"iter"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -19,17 +22,28 @@ type ledger struct {
 
 	batches []entry
 	disks   map[string]*disk
+	newest  document   // version of what the nodes share
+	rand    *rand.Rand // of answers that are lost
 }
 
 type entry struct {
-	by      string
-	records []naming.Record
+	by       string
+	records  []naming.Record
+	document *document
+}
+
+// document is what the nodes share besides services; there is one.
+type document struct {
+	name    string
+	value   []byte
+	version uint64
 }
 
 // disk is what one host has read of the ledger. It outlives the host's processes.
 type disk struct {
-	applied int
-	state   namingtest.Ledger
+	applied  int
+	state    namingtest.Ledger
+	document document
 }
 
 const (
@@ -38,7 +52,9 @@ const (
 	readEvery      = 250 * time.Millisecond
 )
 
-func newLedger(w *world) *ledger { return &ledger{w: w, disks: map[string]*disk{}} }
+func newLedger(w *world) *ledger {
+	return &ledger{w: w, disks: map[string]*disk{}, rand: rand.New(rand.NewPCG(w.seed, 600))}
+}
 
 // store is the ledger as one node sees it. It implements actors.Committer.
 type store struct {
@@ -57,7 +73,7 @@ func (s store) Commit(batch []naming.Record, done func(error)) {
 			return
 		}
 		s.mu.Lock()
-		s.batches = append(s.batches, entry{s.n.name, slices.Clone(batch)})
+		s.batches = append(s.batches, entry{by: s.n.name, records: slices.Clone(batch)})
 		for _, r := range batch {
 			s.w.trace("%s writes down %s %s, gone: %v", s.n.name, r.Key.Name, r.Addr.IP, r.Delete)
 		}
@@ -83,10 +99,14 @@ func (s store) read() {
 		return
 	}
 	var others []naming.Key
+	news := false
 	s.mu.Lock()
 	d := s.disk()
 	for _, e := range s.batches[d.applied:] {
 		d.state.Write(e.records)
+		if e.document != nil {
+			d.document, news = *e.document, true
+		}
 		if e.by == s.n.name {
 			continue
 		}
@@ -97,10 +117,70 @@ func (s store) read() {
 		}
 	}
 	d.applied = len(s.batches)
+	now := d.document
 	s.mu.Unlock()
+	if tell := s.n.onDocument.Load(); news && tell != nil {
+		(*tell)(now.name, now.value, now.version)
+	}
 	if len(others) > 0 {
 		s.n.services.Reconcile(others)
 	}
+}
+
+// index returns how far the node has read.
+func (s store) index() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return uint64(s.disk().applied)
+}
+
+// behind reports whether there is more to read.
+func (s store) behind() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.disk().applied < len(s.batches)
+}
+
+// Document implements upgrade.Store.
+func (s store) Document(string) ([]byte, uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.disk().document
+	return d.value, d.version, nil
+}
+
+// OnDocument implements upgrade.Store.
+func (s store) OnDocument(f func(name string, value []byte, version uint64)) {
+	s.n.onDocument.Store(&f)
+}
+
+var errConflict = errors.New("the document has another version")
+
+// PutDocument implements upgrade.Store. Now and then it writes and says that it may not
+// have.
+func (s store) PutDocument(ctx context.Context, name string, version uint64, value []byte) (uint64, error) {
+	time.Sleep(commitTime)
+	if !s.n.host.Alive() || !s.w.majority(s.n.name) {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
+	s.mu.Lock()
+	if s.newest.version != version {
+		s.mu.Unlock()
+		return 0, errConflict
+	}
+	s.newest = document{name, slices.Clone(value), version + 1}
+	s.w.judge.decided(s.n, s.newest)
+	d := s.newest
+	s.batches = append(s.batches, entry{by: s.n.name, document: &d})
+	lost := s.rand.IntN(8) == 0
+	s.mu.Unlock()
+	s.read()
+	if lost {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
+	return version + 1, nil
 }
 
 // follow reads on until the node ends.

@@ -3,6 +3,7 @@ package simtest
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"strconv"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"nactor/actors"
+	"nactor/actors/upgrade"
 	"nactor/cluster"
 	"nactor/cluster/simnet"
 	"nactor/naming"
@@ -24,17 +26,24 @@ type node struct {
 	w    *world
 	name string
 	host *simnet.Host
+	born time.Time
 	life context.Context // ends when the process does
 	die  context.CancelFunc
 
 	clock      *actors.SteadyClock
 	views      *replica.Store
 	services   *actors.Services
+	version    string           // of Nacos, as it presents itself
+	upgrade    *upgrade.Upgrade // nil: the world has none
+	begun      atomic.Bool      // it goes by what was decided
+	onDocument atomic.Pointer[func(string, []byte, uint64)]
+	refusal    atomic.Pointer[error]
 	place      *place
 	store      store
 	membership atomic.Pointer[cluster.Membership]
 
 	wg       sync.WaitGroup // of what runs while the process lives
+	running  context.Context
 	halt     context.CancelFunc
 	inflight sync.WaitGroup // requests of clients
 	serving  atomic.Bool
@@ -45,29 +54,39 @@ const serfPort = 7946
 // boot starts a process on a host. It is not ready when boot returns.
 func (w *world) boot(name string) *node {
 	time.Sleep(5 * time.Millisecond) // lives are told apart by their beginning
-	n := &node{w: w, name: name, host: w.net.Boot(name), clock: actors.NewSteadyClock(nil)}
+	n := &node{w: w, name: name, host: w.net.Boot(name), born: time.Now(), clock: actors.NewSteadyClock(nil), version: w.version(name)}
 	n.life, n.die = context.WithCancel(context.Background())
-	n.views = replica.New(n.clock.Now, nil)
+	n.views = replica.New(n.clock.Now, n.shown)
+	n.subscribe()
 	n.store = store{w.ledger, n}
 	rules := naming.DefaultRules()
-	n.services = actors.NewServices(actors.Config{
+	config := actors.Config{
 		Logger: w.log(name), Clock: n.clock, Store: n.store, Views: n.views, Rules: &rules, Identity: cluster.Identity,
-		Self: name, Peers: n, MinAcks: w.minAcks, Saved: n.store.saved, Silent: n.doubt,
-	})
-	n.place = newPlace(n.services.Kinds(), n.owns, w.quiet())
+		Self: name, Peers: n, MinAcks: w.minAcks, Saved: n.store.saved, StoreIndex: n.store.index, Silent: n.doubt,
+	}
+	if w.upgrades {
+		n.upgrade, config.Begin = upgrade.New(), n.beginning()
+	}
+	n.services = actors.NewServices(config)
+	kinds, inboxes := n.services.Kinds(), n.services.Inboxes()
+	if w.upgrades {
+		kinds = append(kinds, n.upgrade.Kinds()...)
+		maps.Copy(inboxes, n.upgrade.Inboxes())
+	}
+	n.place = newPlace(kinds, n.owns, w.quiet())
 	n.services.Place(n.place)
-	for inbox, receive := range n.services.Inboxes() {
+	for inbox, receive := range inboxes {
 		n.host.Open(inbox, receive)
 	}
 	n.host.OnLost(n.connectionLost)
 	running, halt := context.WithCancel(context.Background())
-	n.halt = halt
+	n.running, n.halt = running, halt
 	n.wg.Go(func() { n.services.Run(running) })
 	n.wg.Go(n.store.follow)
 	n.wg.Go(n.observe)
 	m, err := cluster.Join(cluster.Gossip{
 		Self: cluster.Member{
-			ID: name, Host: n.host.IP(), HTTPPort: 8848, RemotePort: 9849, RaftPort: 7848, SerfPort: serfPort, Version: "2.0.4",
+			ID: name, Host: n.host.IP(), HTTPPort: 8848, RemotePort: 9849, RaftPort: 7848, SerfPort: serfPort, Version: n.version,
 		},
 		Logger: w.quiet(), Bind: n.host.IP(), Seeds: w.seeds(), Transport: n.host, Changed: n.changed,
 		Refused: func(m *cluster.Member) bool { return n.host.Refused(m.ID) },
@@ -76,6 +95,9 @@ func (w *world) boot(name string) *node {
 		w.t.Fatalf("%s does not start: %v", name, err)
 	}
 	n.membership.Store(m)
+	if w.upgrades {
+		n.configureUpgrade()
+	}
 	if err := n.services.Load(n.life, n.store.all()); err != nil {
 		w.t.Fatalf("%s does not load: %v", name, err)
 	}
@@ -157,6 +179,9 @@ func (n *node) changed(ms *cluster.Members) {
 	}
 	n.w.trace("%s sees ring %x of %v", n.name, ring.ID()>>48, ring.Owners())
 	n.services.Follow(t)
+	if n.upgrade != nil {
+		n.upgrade.Changed()
+	}
 }
 
 // becomeReady takes the node into service after it holds what the others hold.
@@ -168,8 +193,22 @@ func (n *node) becomeReady() error {
 		if n.life.Err() != nil {
 			return n.life.Err()
 		}
+		if n.upgrade != nil {
+			if late := n.tooLate(); late != nil {
+				return late
+			}
+			if err == nil && n.storeReady() != "" {
+				time.Sleep(100 * time.Millisecond)
+				continue
+			}
+		}
 		if err == nil {
 			break
+		}
+	}
+	if n.upgrade != nil {
+		if err := n.goAlong(); err != nil {
+			return err
 		}
 	}
 	n.announce(cluster.Ready)

@@ -31,7 +31,7 @@ func newPlace(kinds []*pacluster.Kind, owned func(string) bool, log *slog.Logger
 	restart := actor.NewOneForOneStrategy(10, 10*time.Second, func(any) actor.Directive { return actor.RestartDirective })
 	p.spawn = p.system.Root.Copy().WithGuardian(restart)
 	for _, k := range kinds {
-		p.kinds[k.Kind] = k.Props
+		p.kinds[k.Kind] = k.Props.Configure(actor.WithReceiverMiddleware(openToLooks))
 	}
 	return p
 }

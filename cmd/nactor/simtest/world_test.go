@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,10 +29,15 @@ type world struct {
 	minAcks int
 	began   time.Time
 
+	upgrades bool              // the nodes go by what the cluster decides; else by 2.0
+	versions map[string]string // of nodes; newVersion for one that is not there
+	judge    *referee          // of the upgrade; nil: none
+
 	mu    sync.Mutex
 	nodes map[string]*node
 	lines []string
 	sky   weather
+	trap  *trap
 	wg    sync.WaitGroup
 }
 
@@ -44,7 +50,7 @@ func inWorld(t *testing.T, seed uint64, names []string, script func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), net: simnet.New(seed), names: names, minAcks: 1,
-			began: time.Now(), nodes: map[string]*node{},
+			began: time.Now(), nodes: map[string]*node{}, versions: map[string]string{},
 		}
 		w.ledger = newLedger(w)
 		for _, name := range names {
@@ -102,6 +108,13 @@ func (w *world) serving() []*node {
 	return slices.DeleteFunc(w.all(), func(n *node) bool { return !n.serving.Load() })
 }
 
+// version returns what a node presents itself as when it is started.
+func (w *world) version(name string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return cmp.Or(w.versions[name], newVersion)
+}
+
 // start boots a node and takes it into service, in the background.
 func (w *world) start(name string) *node {
 	w.trace("start %s", name)
@@ -109,6 +122,9 @@ func (w *world) start(name string) *node {
 	w.wg.Go(func() {
 		if err := n.becomeReady(); err == nil {
 			w.trace("%s serves", name)
+		} else if n.life.Err() == nil {
+			w.trace("%s does not start: %v", name, err)
+			n.refusal.Store(&err)
 		}
 	})
 	return n

@@ -147,7 +147,8 @@ func (c *Coordinator) Failed(now naming.Instant) {
 // is closed already. Kind [naming.KindInvalid] when that cannot be done now; the text says
 // what has to come first. (Nacos forces the switch of a single node by this, and leaves the
 // others where they are.)
-func (c *Coordinator) Close(at time.Time) (*State, error) {
+func (c *Coordinator) Close(now naming.Instant, at time.Time) (*State, error) {
+	c.now = now
 	switch {
 	case !c.known:
 		return nil, naming.Unavailable("double write cannot be closed yet: the store has not told what the cluster has decided; try again later")
@@ -167,7 +168,7 @@ func (c *Coordinator) Close(at time.Time) (*State, error) {
 		}
 	}
 	if c.state.Mode != V2 {
-		why := cmp.Or(strings.Join(c.waitsFor(c.now), "; "), "all members are ready, and the decision is about to be made")
+		why := cmp.Or(strings.Join(c.waitsFor(now), "; "), "all members are ready, and the decision is about to be made")
 		return nil, naming.Invalid("double write cannot be closed before the cluster has switched to 2.0: %s; see nactor upgrade status", why)
 	}
 	s := c.state.next(V2, false, at, "double write was closed by an operator")

@@ -124,7 +124,7 @@ func (s *stage) line(line string) {
 		}
 		s.now = s.now.Add(d)
 	case "close":
-		switch st, err := s.c.Close(s.at()); {
+		switch st, err := s.c.Close(s.now, s.at()); {
 		case err != nil:
 			kind := map[naming.Kind]string{naming.KindInvalid: "invalid:", naming.KindUnavailable: "unavailable:"}[naming.KindOf(err)]
 			fmt.Fprintln(&s.out, kind, err)
