@@ -317,6 +317,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			}
 		},
 		"die":     func(*rapid.T) { w.anyNode().up = false },
+		"return":  func(*rapid.T) { w.anyNode().up = true }, // the same process: it was cut off
 		"restart": func(*rapid.T) { w.start(w.anyNode(), w.version(), w.any(2, "back")) },
 		"leave": func(*rapid.T) {
 			if len(w.nodes) > 1 {
@@ -345,15 +346,32 @@ func (w *world) actions() map[string]func(*rapid.T) {
 				w.ask(c, w.step(c))
 			}
 		},
+		"flush": func(*rapid.T) { // all that is on its way to one arrives
+			i := w.any(len(w.clerks), "coordinator")
+			mail, c := w.mail, w.clerks[i]
+			w.mail = slices.DeleteFunc(slices.Clone(mail), func(l letter) bool { return l.to == i })
+			for _, l := range mail {
+				if l.to == i && c != nil {
+					w.deliver(c, l.report)
+				}
+			}
+			if c != nil {
+				w.ask(c, w.step(c))
+			}
+		},
+		"brink":  func(*rapid.T) { w.brink(w.anyClerk()) },
 		"elect":  func(*rapid.T) { w.elect(w.any(len(w.clerks), "coordinator")) },
 		"retire": func(*rapid.T) { w.clerks[w.any(len(w.clerks), "coordinator")] = nil },
 		"tell":   func(*rapid.T) { c := w.anyClerk(); w.tell(c, w.truth()); w.ask(c, w.step(c)) },
-		"mislead": func(*rapid.T) { // an older list, with one more, less, or not known
+		"mislead": func(*rapid.T) { // an older list, with one more, less, not known, or down
 			c := w.anyClerk()
 			list := slices.Clone(c.diary.members())
-			switch i, n := w.any(4, "how"), w.anyNode().member(); {
+			switch i, n := w.any(5, "how"), w.anyNode().member(); {
 			case i == 0:
 				n.Version = ""
+				fallthrough
+			case i == 4:
+				n.Up = i == 0 && n.Up
 				fallthrough
 			case i == 1:
 				list = append(slices.DeleteFunc(list, func(m switchover.Member) bool { return m.ID == n.ID }), n)
@@ -391,6 +409,28 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		},
 		"calm": func(*rapid.T) { w.calm(rapid.IntRange(1, 12).Draw(w.t, "seconds")) },
 	}
+}
+
+// brink takes a coordinator to where all have voted and are asked once more: most that can
+// go wrong does so from here.
+func (w *world) brink(c *clerk) {
+	for _, n := range w.nodes {
+		if !n.votes() {
+			w.start(n, "2.0.3", 0)
+		}
+		n.ready, n.applied = true, w.store()
+	}
+	w.read(c, 0)
+	for range 2 {
+		w.now = w.now.Add(switchover.DefaultRules().Check)
+		if c.diary.members() == nil || w.flip("news") {
+			w.tell(c, w.truth())
+		}
+		for _, n := range w.nodes {
+			w.deliver(c, w.report(n, 0))
+		}
+	}
+	w.ask(c, w.step(c))
 }
 
 func (w *world) version() string {
