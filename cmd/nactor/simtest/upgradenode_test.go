@@ -87,6 +87,7 @@ func (n *node) goAlong() error {
 		return err
 	}
 	n.begun.Store(true)
+	n.w.judge.look() // before it can catch up with what it should have begun with
 	n.wg.Go(func() { n.upgrade.Run(n.running) })
 	for n.old() && n.upgrade.Stored().Mode != switchover.V1 {
 		if err := n.tooLate(); err != nil {
