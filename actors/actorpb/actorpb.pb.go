@@ -3291,6 +3291,7 @@ type UpgradeReport struct {
 	Pending       uint64                 `protobuf:"varint,7,opt,name=pending,proto3" json:"pending,omitempty"`
 	OldestPending int64                  `protobuf:"varint,8,opt,name=oldest_pending,json=oldestPending,proto3" json:"oldest_pending,omitempty"` // ns
 	Differing     []*UpgradeDiffering    `protobuf:"bytes,9,rep,name=differing,proto3" json:"differing,omitempty"`
+	Without_1X    bool                   `protobuf:"varint,10,opt,name=without_1x,json=without1x,proto3" json:"without_1x,omitempty"` // nacos.core.support.upgrade.from.1x=false
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3386,6 +3387,13 @@ func (x *UpgradeReport) GetDiffering() []*UpgradeDiffering {
 		return x.Differing
 	}
 	return nil
+}
+
+func (x *UpgradeReport) GetWithout_1X() bool {
+	if x != nil {
+		return x.Without_1X
+	}
+	return false
 }
 
 type UpgradeDiffering struct {
@@ -3912,7 +3920,7 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	" \x01(\x04R\ahandled\x12!\n" +
 	"\finstances_v1\x18\v \x01(\x04R\vinstancesV1\x12\x16\n" +
 	"\x06serves\x18\f \x01(\rR\x06serves\x12\x18\n" +
-	"\apending\x18\r \x01(\bR\apending\"\xa5\x02\n" +
+	"\apending\x18\r \x01(\bR\apending\"\xc4\x02\n" +
 	"\rUpgradeReport\x12\x18\n" +
 	"\aprocess\x18\x01 \x01(\tR\aprocess\x12\x18\n" +
 	"\aapplied\x18\x02 \x01(\fR\aapplied\x12\x14\n" +
@@ -3922,7 +3930,10 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\bservices\x18\x06 \x01(\x04R\bservices\x12\x18\n" +
 	"\apending\x18\a \x01(\x04R\apending\x12%\n" +
 	"\x0eoldest_pending\x18\b \x01(\x03R\roldestPending\x12=\n" +
-	"\tdiffering\x18\t \x03(\v2\x1f.nactor.actors.UpgradeDifferingR\tdiffering\"N\n" +
+	"\tdiffering\x18\t \x03(\v2\x1f.nactor.actors.UpgradeDifferingR\tdiffering\x12\x1d\n" +
+	"\n" +
+	"without_1x\x18\n" +
+	" \x01(\bR\twithout1x\"N\n" +
 	"\x10UpgradeDiffering\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12 \n" +
 	"\vdifferences\x18\x02 \x03(\tR\vdifferences\"8\n" +

@@ -41,17 +41,19 @@ type Services interface {
 
 // Config is what the upgrade needs of its node.
 type Config struct {
-	Logger   *slog.Logger // naming-server.log
-	Clock    actors.Clock
-	Self     string // id of this node
-	Process  string // of this life of it
-	Version  string // of Nacos, as it presents itself: below 2.0 it has no vote
-	Rules    switchover.Rules
-	Delay    time.Duration // of the double write
-	Store    Store
-	Services Services
-	Peers    actors.Peers
-	Place    actors.Placement
+	Logger  *slog.Logger // naming-server.log
+	Clock   actors.Clock
+	Self    string // id of this node
+	Process string // of this life of it
+	Version string // of Nacos, as it presents itself: below 2.0 it has no vote
+	Rules   switchover.Rules
+	Delay   time.Duration // of the double write
+	// Without1X: this node is told that a new cluster has nothing to do with 1.X.
+	Without1X bool
+	Store     Store
+	Services  Services
+	Peers     actors.Peers
+	Place     actors.Placement
 	// Topology tells who is here. It is asked several times a second.
 	Topology func() *Topology
 	// Lacks tells what this node waits for besides its services, a sentence each.

@@ -91,6 +91,7 @@ func (v *voter) report(state switchover.State, round uint64) {
 	r := switchover.Report{
 		Node: v.Self, Process: v.Process, Applied: state, Round: round,
 		Services: d.Services, Pending: d.Pending, OldestPending: d.Oldest, Differing: d.Differing,
+		Without1X: v.Without1X,
 	}
 	if switchover.Old(v.Version) {
 		return // no vote

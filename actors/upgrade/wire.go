@@ -13,7 +13,7 @@ import (
 func toReport(r switchover.Report) *actorpb.UpgradeReport {
 	m := &actorpb.UpgradeReport{
 		Process: r.Process, Applied: r.Applied.Encode(), Round: r.Round, Ready: r.Ready, Reasons: r.Reasons,
-		Services: uint64(r.Services), Pending: uint64(r.Pending), OldestPending: int64(r.OldestPending),
+		Services: uint64(r.Services), Pending: uint64(r.Pending), OldestPending: int64(r.OldestPending), Without_1X: r.Without1X,
 	}
 	for _, d := range r.Differing {
 		m.Differing = append(m.Differing, &actorpb.UpgradeDiffering{Service: d.Service, Differences: d.Differences})
@@ -25,7 +25,7 @@ func fromReport(from string, m *actorpb.UpgradeReport) (switchover.Report, error
 	state, err := switchover.Decode(m.Applied)
 	r := switchover.Report{
 		Node: from, Process: m.Process, Applied: state, Round: m.Round, Ready: m.Ready, Reasons: m.Reasons,
-		Services: int(m.Services), Pending: int(m.Pending), OldestPending: time.Duration(m.OldestPending),
+		Services: int(m.Services), Pending: int(m.Pending), OldestPending: time.Duration(m.OldestPending), Without1X: m.Without_1X,
 	}
 	for _, d := range m.Differing {
 		r.Differing = append(r.Differing, switchover.Differing{Service: d.Service, Differences: d.Differences})

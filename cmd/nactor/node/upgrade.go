@@ -34,7 +34,7 @@ func (n *Node) configureUpgrade() {
 	rules.Check = n.cfg.UpgradeCheck
 	n.upgrade.Configure(upgrade.Config{
 		Logger: n.logs.Naming, Clock: n.clock, Self: n.store.NodeID(), Process: n.membership().Self().Process, Version: n.cfg.AsVersion,
-		Rules: rules, Delay: n.cfg.DoubleWriteDelay, Store: n.raft, Services: n.services, Peers: &n.peers, Place: n.cluster,
+		Rules: rules, Delay: n.cfg.DoubleWriteDelay, Without1X: !n.cfg.UpgradeFrom1X, Store: n.raft, Services: n.services, Peers: &n.peers, Place: n.cluster,
 		Topology: n.upgradeTopology, Lacks: n.lacks, Reached: faultPoint,
 		Announce: func(ready *bool, closed bool) {
 			n.membership().Announce(func(self *cluster.Member) { self.Ready, self.Closed = ready, closed })

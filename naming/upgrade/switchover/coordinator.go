@@ -205,9 +205,47 @@ func (c *Coordinator) Step(now naming.Instant, at time.Time) Actions {
 	case now.Since(c.asked) > c.rules.Confirm:
 		c.confirming = false // asked again in the next step
 	case c.confirmed():
-		a.Commit = c.decide(c.state.next(V2, true, at, fmt.Sprintf("all %d members are ready", len(c.seats))))
+		a.Commit = c.decide(c.upgraded(at))
 	}
 	return a
+}
+
+// upgraded returns the decision for 2.0. The first one of a cluster is for good if its
+// members have nothing to do with 1.X.
+func (c *Coordinator) upgraded(at time.Time) State {
+	if _, without := c.from1X(); without {
+		return c.state.next(V2, false, at, fmt.Sprintf("all %d members are ready, and have %s=false", len(c.seats), from1X))
+	}
+	return c.state.next(V2, true, at, fmt.Sprintf("all %d members are ready", len(c.seats)))
+}
+
+// from1X is the property by which a node expects 1.X (true), or a new cluster without it.
+const from1X = "nacos.core.support.upgrade.from.1x"
+
+// from1X tells whether there are members with that property true, and with false. Neither
+// once anything was decided: then it has no meaning.
+func (c *Coordinator) from1X() (with, without bool) {
+	for _, s := range c.seats {
+		if s.report != nil && c.state.Epoch == 0 {
+			with, without = with || !s.report.Without1X, without || s.report.Without1X
+		}
+	}
+	return with, without
+}
+
+// divided tells that members differ in that property, "" when they do not. Neither side is
+// taken: closing is for good, and not closing leaves the property without its effect for ever.
+func (c *Coordinator) divided() string {
+	if with, without := c.from1X(); !with || !without {
+		return ""
+	}
+	var on []string
+	for _, s := range c.sorted() {
+		if s.report != nil && s.report.Without1X {
+			on = append(on, s.Address)
+		}
+	}
+	return fmt.Sprintf("%s is false on %s, but not on all: set it to the same everywhere, and restart those that you changed", from1X, strings.Join(on, ", "))
 }
 
 func (c *Coordinator) decide(s State) *State {
@@ -283,7 +321,8 @@ func (c *Coordinator) waits(now naming.Instant) bool {
 			return true
 		}
 	}
-	return len(c.seats) == 0
+	with, without := c.from1X()
+	return len(c.seats) == 0 || with && without
 }
 
 func (c *Coordinator) waitsFor(now naming.Instant) []string {
@@ -295,6 +334,9 @@ func (c *Coordinator) waitsFor(now naming.Instant) []string {
 		if why := c.lacks(now, s); why != "" {
 			out = append(out, s.Address+" "+why)
 		}
+	}
+	if why := c.divided(); why != "" {
+		out = append(out, why)
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ type node struct {
 	id, version string
 	process     int
 	up, ready   bool
+	without     bool // 1.X: its property
 	applied     switchover.State
 	checked     naming.Instant
 	// said is, by question, the epoch that it went by when it answered yes.
@@ -67,11 +69,12 @@ type world struct {
 	writes  []*write
 	first   uint64 // questions are counted from
 	lives   int    // of nodes, but their first
+	without bool   // 1.X: what the operator wants
 	seen    *sights
 }
 
 // sights counts what was seen in all runs together: a check of what never happens is none.
-type sights struct{ switches, downgrades, closes, refused, lies, late, rivals, live int }
+type sights struct{ switches, downgrades, closes, without, divided, refused, lies, late, rivals, live int }
 
 const (
 	names    = "abcd"
@@ -79,9 +82,9 @@ const (
 )
 
 func newWorld(t *rapid.T, seen *sights) *world {
-	w := &world{t: t, history: []switchover.State{switchover.Initial()}, seen: seen}
+	w := &world{t: t, history: []switchover.State{switchover.Initial()}, seen: seen, without: rapid.IntRange(0, 2).Draw(t, "without") == 1}
 	for _, c := range names[:rapid.IntRange(1, 3).Draw(t, "nodes")] {
-		w.nodes = append(w.nodes, &node{id: string(c), version: "2.0.3", up: true, ready: true, applied: w.store(), said: map[uint64]uint64{}})
+		w.nodes = append(w.nodes, &node{id: string(c), version: "2.0.3", up: true, ready: true, without: w.without, applied: w.store(), said: map[uint64]uint64{}})
 	}
 	w.elect(0)
 	return w
@@ -121,6 +124,7 @@ func (w *world) start(n *node, version string, back int) {
 	w.lives++
 	n.process = w.lives
 	n.version, n.up, n.ready, n.checked = version, true, true, w.now
+	n.without = w.without != (w.any(8, "mistaken") == 7)
 	n.applied, n.said = w.history[max(0, len(w.history)-1-back)], map[uint64]uint64{}
 }
 
@@ -156,7 +160,7 @@ func (w *world) report(n *node, round uint64) switchover.Report {
 	if n.ready && round != 0 {
 		n.said[round] = n.applied.Epoch
 	}
-	return switchover.Report{Node: n.id, Process: n.life(), Applied: n.applied, Round: round, Ready: n.ready}
+	return switchover.Report{Node: n.id, Process: n.life(), Applied: n.applied, Round: round, Ready: n.ready, Without1X: n.without}
 }
 
 func (w *world) deliver(c *clerk, r switchover.Report) {
@@ -261,6 +265,8 @@ func (w *world) try(x *write) {
 		w.t.Fatalf("%+v was opened again: %+v", before, x.state)
 	case x.state.Mode == switchover.V1 && x.state.Closed():
 		w.t.Fatalf("%+v cannot be", x.state)
+	case x.state.Closed() && before.Mode == switchover.V1:
+		w.seen.without++
 	case x.state.Closed():
 		w.seen.closes++
 	case x.state.Mode == switchover.V2:
@@ -522,7 +528,20 @@ func (w *world) live() {
 		}
 		n.ready = true
 	}
+	first := old < 0 && w.store().Epoch == 0 && len(w.writes) == 0
+	if first && w.flip("divided") && w.divided() {
+		return
+	}
+	for _, n := range w.nodes { // that operators get told to
+		if n.without != w.without && w.store().Epoch == 0 && n.votes() {
+			w.start(n, n.version, 0)
+			n.without = w.without
+		}
+	}
 	w.calm(patience)
+	if first && w.store().Epoch == 1 && w.store().Closed() != w.without {
+		w.t.Fatalf("without 1.X: %v, and the cluster goes by %+v", w.without, w.store())
+	}
 	reached := w.store()
 	w.calm(8)
 	want := switchover.V2
@@ -543,6 +562,30 @@ func (w *world) live() {
 	}
 }
 
+// divided checks that members that differ in whether they expect 1.X decide nothing. False
+// if they do not differ.
+func (w *world) divided() bool {
+	isOn := func(n *node) bool { return n.without }
+	isOff := func(n *node) bool { return !n.without }
+	if !slices.ContainsFunc(w.nodes, isOn) || !slices.ContainsFunc(w.nodes, isOff) {
+		return false
+	}
+	w.calm(patience)
+	if w.store().Epoch != 0 {
+		w.t.Fatalf("members differ, and the cluster goes by %+v", w.store())
+	}
+	for _, c := range w.clerks {
+		if c == nil {
+			continue
+		}
+		if waits := c.WaitsFor(w.now); len(waits) != 1 || !strings.Contains(waits[0], "upgrade.from.1x is false on") {
+			w.t.Fatalf("members differ, and it waits for %q", waits)
+		}
+	}
+	w.seen.divided++
+	return true
+}
+
 // Whatever happens to nodes, reports, coordinators and writes: no decision is made that must
 // not be, and once the faults stop the right one is.
 func TestModel(t *testing.T) {
@@ -560,7 +603,7 @@ func TestModel(t *testing.T) {
 		w.live()
 	})
 	t.Logf("%+v", *seen)
-	if !t.Failed() && slices.Contains([]int{seen.switches, seen.downgrades, seen.closes, seen.refused, seen.lies, seen.late, seen.rivals, seen.live}, 0) {
+	if !t.Failed() && slices.Contains([]int{seen.switches, seen.downgrades, seen.closes, seen.without, seen.divided, seen.refused, seen.lies, seen.late, seen.rivals, seen.live}, 0) {
 		t.Errorf("not all was seen that is to be checked: %+v", *seen)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ var update = flag.Bool("update", false, "write what the scenarios do now into te
 //
 //	members a=2.0.3 b#2=1.4.2:down c=?   who is here; #2: its second process; ?: no version
 //	ready a b [epoch=1]                  regular reports that say ready
+//	without a b                          from now on these expect no 1.X; nobody: all do
 //	answer a b [round=7]                 answers to the last question, or to another
 //	refuse a [epoch=1] [round=7] why     a report that says not ready
 //	store 1 v2 on                        what the store holds
@@ -86,11 +88,12 @@ func play(t *testing.T, text string) string {
 
 // stage has one coordinator and its clock.
 type stage struct {
-	t     *testing.T
-	out   bytes.Buffer
-	c     *switchover.Coordinator
-	now   naming.Instant
-	asked uint64
+	t       *testing.T
+	out     bytes.Buffer
+	c       *switchover.Coordinator
+	now     naming.Instant
+	asked   uint64
+	without []string // ids of members that expect no 1.X
 }
 
 // at is the time for people.
@@ -105,6 +108,8 @@ func (s *stage) line(line string) {
 		s.c.Members(s.now, s.members(rest))
 	case "ready":
 		s.report(rest, 0, true)
+	case "without":
+		s.without = rest
 	case "answer":
 		s.report(rest, s.asked, true)
 	case "refuse":
@@ -196,6 +201,7 @@ func (s *stage) report(words []string, round uint64, ready bool) {
 	for _, f := range from {
 		r := switchover.Report{Applied: switchover.Initial(), Round: round, Ready: ready, Services: 3}
 		r.Node, r.Process = who(f)
+		r.Without1X = slices.Contains(s.without, r.Node)
 		r.Applied.Epoch = epoch
 		if epoch > 0 {
 			r.Applied = st

@@ -98,8 +98,8 @@ func (d diary) mayDecide(now naming.Instant, next switchover.State, operator boo
 		return d.mayGoBack()
 	case next.Mode == switchover.V2 && next.Closed() && state.Mode == switchover.V2 && operator:
 		return d.mayClose()
-	case next.Mode == switchover.V2 && !next.Closed() && state.Mode == switchover.V1 && !operator:
-		return d.maySwitch(now)
+	case next.Mode == switchover.V2 && state.Mode == switchover.V1 && !operator:
+		return d.maySwitch(now, state.Epoch == 0, next.Closed())
 	}
 	return fmt.Sprintf("nothing leads from %+v to %+v", state, next)
 }
@@ -146,8 +146,9 @@ func (d diary) mayGoBack() string {
 }
 
 // maySwitch: all members are here, run 2.X, and have said twice in a row and then in answer
-// to the last question that they are ready.
-func (d diary) maySwitch(now naming.Instant) string {
+// to the last question that they are ready. It is for good if it is the first decision and
+// all expect no 1.X, and only then; they must not differ in that.
+func (d diary) maySwitch(now naming.Instant, first, closed bool) string {
 	members := d.members()
 	for _, m := range members {
 		if !m.Up || m.Version == "" || switchover.Old(m.Version) {
@@ -156,11 +157,24 @@ func (d diary) maySwitch(now naming.Instant) string {
 		if why := d.isReady(now, m); why != "" {
 			return m.ID + " " + why
 		}
+		if d.without1X(m) != closed && first || closed && !first {
+			return fmt.Sprintf("double write must not be closed: %v; without 1.X, says %s: %v", closed, m.ID, d.without1X(m))
+		}
 	}
 	if len(members) == 0 {
 		return "nobody is known"
 	}
 	return ""
+}
+
+// without1X reports whether a member said that it expects no 1.X.
+func (d diary) without1X(who switchover.Member) (without bool) {
+	for _, e := range d {
+		if r := e.report; r != nil && r.Node == who.ID && r.Process == who.Process {
+			without = r.Without1X
+		}
+	}
+	return without
 }
 
 // isReady reads a member's way through the diary.

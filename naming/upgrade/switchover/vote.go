@@ -22,6 +22,7 @@ type Report struct {
 	Round         uint64 // the question that it answers; 0: its own regular check
 	Ready         bool
 	Reasons       []string // why it is not ready
+	Without1X     bool     // its property from.1x is false: it expects a new cluster without 1.X
 
 	Services      int           // that it owns
 	Pending       int           // of them, with a double write that waits
