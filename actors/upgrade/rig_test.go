@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"nactor/actors"
+	"nactor/naming"
 	"nactor/naming/dual"
 	"nactor/naming/upgrade/switchover"
 )
@@ -39,6 +40,7 @@ type rig struct {
 	value   []byte
 	history []switchover.State
 	lie     int                          // how many writes from now on are carried out and not confirmed
+	fail    int                          // how many writes from now on are refused
 	trap    func(n *testNode, at string) // called at each point; nil: nothing
 }
 
@@ -303,6 +305,11 @@ func (n *testNode) PutDocument(ctx context.Context, name string, version uint64,
 		return 0, ctx.Err()
 	}
 	n.r.mu.Lock()
+	if n.r.fail > 0 {
+		n.r.fail--
+		n.r.mu.Unlock()
+		return 0, naming.Unavailable("the store has no leader")
+	}
 	if n.r.version != version {
 		n.r.mu.Unlock()
 		return 0, errConflict

@@ -115,6 +115,11 @@ func TestTheWayUpDownAndOut(t *testing.T) {
 			if line := n.lacking(lineTrue, lineUpgraded, lineClosed); line != "" {
 				t.Errorf("%s lacks %q in its place:\n%s", n.name, line, strings.Join(n.log(), "\n"))
 			}
+			_, after, _ := strings.Cut(strings.Join(n.log(), "\n"), lineUpgraded)
+			after, _, _ = strings.Cut(after, lineDowngrade)
+			if strings.Contains(after, "upgrade check result") {
+				t.Errorf("%s goes by 2.0 and still checks:\n%s", n.name, after)
+			}
 			if got := strings.Count(strings.Join(n.log(), "\n"), lineClosed); got != 1 {
 				t.Errorf("%s writes %d times that double write is closed", n.name, got)
 			}
@@ -228,6 +233,31 @@ func TestUnconfirmedDecision(t *testing.T) {
 		}
 		if err := r.node("b").Close(t.Context()); err != nil {
 			t.Errorf("what is closed is closed again: %v", err)
+		}
+	})
+}
+
+// A write that failed is made again when all have said once more that they are ready.
+func TestRefusedDecision(t *testing.T) {
+	inRig(t, func(t *testing.T, r *rig) {
+		r.fail = 1
+		for _, name := range r.names {
+			r.start(name, v2x)
+		}
+		r.until(switchTime, "a decision is refused", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.fail == 0 })
+		r.follow(switchover.DefaultRules().Check+3*time.Second, 1, switchover.V2)
+		r.mu.Lock()
+		r.fail = 1
+		r.mu.Unlock()
+		if err := r.node("b").Close(t.Context()); naming.KindOf(err) != naming.KindUnavailable {
+			t.Errorf("closed without a store: %v", err)
+		}
+		time.Sleep(20 * time.Second)
+		if r.node("c").State().Closed() {
+			t.Error("what an operator was refused is done later")
+		}
+		if err := r.node("b").Close(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }
