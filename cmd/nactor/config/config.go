@@ -57,7 +57,7 @@ type Config struct {
 	DeadServer     time.Duration // after which a node that is gone is no longer a member of the store
 	StoreSnapshot  uint64        // entries of the store's log between two snapshots
 
-	UpgradeFrom1X    bool // a new cluster begins with the logic of 1.X and double write
+	UpgradeFrom1X    bool // false on all nodes: a new cluster becomes one of 2.0 for good
 	UpgradeCheck     time.Duration
 	DoubleWriteDelay time.Duration
 

@@ -68,7 +68,7 @@ var keys = []Key{
 	{keyDeadServer, "600000", "Time in ms after which a node that is gone no longer counts as a member of the store, when at least three are left (cluster)."},
 	{keyStoreMinFree, "16MB", "Writes to the store are refused when less than this is free on its disk."},
 	{keyStoreSnapshot, "8192", "Entries of the store's log after which it is cut short by a snapshot (cluster)."},
-	{keyUpgradeFrom1X, "true", "false makes a new cluster one of 2.0 from its first start, without double write: no 1.X node can join it (cluster)."},
+	{keyUpgradeFrom1X, "true", "false on all nodes makes a new cluster one of 2.0 for good, without double write, as soon as all are ready: no 1.X node can join it (cluster)."},
 	{keyUpgradeCheck, "5000", "Time in ms between two checks whether this node is ready for 2.0 (cluster)."},
 	{keyDoubleWrite, "1000", "Time in ms in which changes of a service are gathered into one double write (cluster)."},
 	{keyLogLevel, "info", "debug, info, warn or error."},
