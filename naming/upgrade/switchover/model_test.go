@@ -82,7 +82,7 @@ const (
 )
 
 func newWorld(t *rapid.T, seen *sights) *world {
-	w := &world{t: t, history: []switchover.State{switchover.Initial()}, seen: seen, without: rapid.IntRange(0, 2).Draw(t, "without") == 1}
+	w := &world{t: t, history: []switchover.State{switchover.Initial()}, seen: seen, without: rapid.IntRange(0, 5).Draw(t, "without") == 5}
 	for _, c := range names[:rapid.IntRange(1, 3).Draw(t, "nodes")] {
 		w.nodes = append(w.nodes, &node{id: string(c), version: "2.0.3", up: true, ready: true, without: w.without, applied: w.store(), said: map[uint64]uint64{}})
 	}
@@ -424,7 +424,10 @@ func (w *world) brink(c *clerk) {
 		if !n.votes() {
 			w.start(n, "2.0.3", 0)
 		}
-		n.ready, n.applied = true, w.store()
+		n.ready = true
+		if w.any(4, "lags") != 3 {
+			n.applied = w.store()
+		}
 	}
 	w.read(c, 0)
 	for range 2 {
