@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"nactor/actors/actorpb"
 	"nactor/naming"
 	"nactor/replica"
 )
@@ -40,13 +41,36 @@ func amongOthers(t *testing.T, cfg Config, take func(to, inbox string, message p
 func TestNoLinkAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := amongOthers(t, Config{}, nil)
-		over, cancel := context.WithCancel(t.Context())
-		cancel()
-		s.Run(over)
+		end(s)
 		s.Follow(Topology{Ring: 1, Owner: func(int) string { return "b" }, Peers: []Peer{{ID: "b", Process: "b1"}}})
 		time.Sleep(time.Minute)
 		if n := len(s.mesh.links); n != 0 {
 			t.Errorf("%d links", n)
 		}
 	})
+}
+
+// What a node has only loaded from the store is replaced by what the owner shows: the grain
+// of the owner counts it as known, so merging it would show nothing new.
+func TestWhatWasLoadedIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := amongOthers(t, Config{}, nil)
+		defer end(s)
+		key := naming.Key{Namespace: "n", Group: "g", Name: "s"}
+		s.Views.Put(&naming.View{Key: key, Revision: naming.Revision{Activation: 50, Counter: 1}})
+		for _, counter := range []uint64{0, 7} {
+			list := &actorpb.Listing{Entries: []*actorpb.Entry{entry(key, naming.Revision{Activation: loaded, Counter: counter}, naming.Revision{})}}
+			send, gone, ask, merge := s.mesh.compare(list)
+			if len(send) != 1 || len(gone)+len(ask)+len(merge) > 0 {
+				t.Errorf("loaded %d times: send %v, gone %v, ask %v, merge %v", counter, send, gone, ask, merge)
+			}
+		}
+	})
+}
+
+// end ends the services of a node.
+func end(s *Services) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.Run(over)
 }

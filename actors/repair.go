@@ -98,7 +98,8 @@ func (m *mesh) compare(list *actorpb.Listing) (send []naming.Key, gone []*actorp
 				merge = append(merge, key)
 			}
 		case mine.Revision == rev:
-		case mine.Revision.Follows(mine.Parent, rev):
+		case mine.Revision.Follows(mine.Parent, rev), rev.Activation == loaded && mine.Revision.Activation != loaded:
+			// What was only loaded holds nothing that an owner has not read in the store.
 			send = append(send, key)
 		case rev.Follows(e.Parent.Naming(), mine.Revision) && !m.handles.active(key):
 			ask = append(ask, key)
