@@ -155,7 +155,10 @@ func (g *gateway) credited(key naming.Key, addrs []naming.Addr) {
 	}
 	h := g.handles.find(key)
 	if h == nil {
-		return
+		if g.Views.View(key) == nil {
+			return
+		}
+		h = g.handles.of(key) // the gate has just opened, and it is about to be woken
 	}
 	if ok, _ := h.acquire(); !ok {
 		return
