@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"runtime"
 	"slices"
@@ -19,6 +20,10 @@ const (
 	switchTime    = 40 * time.Second // from the last fault to the switch, with all nodes of 2.X
 	downgradeTime = 20 * time.Second
 )
+
+// hasty is for those who look into what is lost when the owner of a service goes before both
+// sides of a cut have been merged.
+var hasty = flag.Bool("sim.hasty", false, "let the next step of an upgrade begin the moment a fault ends")
 
 // TestSimUpgrade takes a cluster of 1.X to 2.0, back and up again, and closes double write,
 // while clients go on. Of one seed in four nothing else goes wrong; of the others things do,
@@ -166,6 +171,9 @@ func (s *saga) meanwhile() {
 	f := faults[s.rand.IntN(len(faults))]
 	s.trace("fault %s", f.name)
 	s.trace("fault %s: %s", f.name, f.run(s.world))
+	if !*hasty {
+		time.Sleep(mergedAfter)
+	}
 }
 
 // await waits until all nodes go by a mode, and has something go wrong on the way.
