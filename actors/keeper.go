@@ -27,6 +27,7 @@ type keeper struct {
 	moves    chan func()             // releases and awakenings, one after the other
 	quit     chan struct{}
 	told     chan struct{} // closed and replaced when something has changed
+	news     atomic.Bool   // partitions have been opened that guests do not know of
 	wg       sync.WaitGroup
 }
 
@@ -391,6 +392,7 @@ func (k *keeper) open(p int, g *gate, legacy []naming.Heritage) {
 	for key, addrs := range g.give() {
 		k.gateway.credited(key, addrs)
 	}
+	k.news.Store(true)
 	k.changed()
 }
 

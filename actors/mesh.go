@@ -68,7 +68,9 @@ type inbound struct {
 	mu      sync.Mutex
 	session uint64
 	next    uint64
-	synced  bool // the peer has told all that it owned when this session began
+	synced  bool            // the peer has told all that it owned when this session began
+	told    map[int]bool    // the partitions that it has told of last
+	asked   *actorpb.Digest // the last one, that it will tell of
 }
 
 func newMesh(s *Services) *mesh {
@@ -187,19 +189,6 @@ func (m *mesh) idle() bool {
 	return true
 }
 
-// heard reports whether a node has told all that it owns, in its present life.
-func (m *mesh) heard(id string) bool {
-	m.mu.Lock()
-	in := m.from[id]
-	m.mu.Unlock()
-	if in == nil {
-		return false
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.synced
-}
-
 // receive takes what comes over the links. It is called for one message at a time.
 func (m *mesh) receive(from string, message proto.Message) {
 	switch p := message.(type) {
@@ -222,7 +211,7 @@ func (m *mesh) packet(from string, p *actorpb.Packet) {
 	m.mu.Unlock()
 	in.mu.Lock()
 	if in.session != p.Session && p.Seq == 1 && p.Session > in.session {
-		in.session, in.next, in.synced = p.Session, 1, false
+		in.session, in.next, in.synced, in.told, in.asked = p.Session, 1, false, nil, nil
 	}
 	session, expected := in.session, in.next
 	if session == p.Session && expected == p.Seq {
@@ -244,7 +233,7 @@ func (m *mesh) deliver(from string, in *inbound, p *actorpb.Packet) {
 	case *actorpb.Packet_Deltas:
 		m.deltas(from, in, b.Deltas)
 	case *actorpb.Packet_Digest:
-		m.onDigest(from, b.Digest)
+		m.onDigest(from, in, b.Digest)
 	case *actorpb.Packet_Listing:
 		m.onListing(from, b.Listing)
 	case *actorpb.Packet_Pull:
@@ -256,10 +245,7 @@ func (m *mesh) deliver(from string, in *inbound, p *actorpb.Packet) {
 			m.Views.Drop(e.Key.Naming(), e.Revision.Naming())
 		}
 	case *actorpb.Packet_Synced:
-		in.mu.Lock()
-		in.synced = true
-		in.mu.Unlock()
-		m.keeper.changed()
+		m.onSynced(in, b.Synced)
 	case *actorpb.Packet_Claim:
 		m.keeper.onClaim(from, b.Claim)
 	case *actorpb.Packet_Claimed:

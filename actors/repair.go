@@ -11,7 +11,7 @@ import (
 // digest says what this node holds of the partitions that it owns.
 func (m *mesh) digest() *actorpb.Packet {
 	ring, mine := m.keeper.owned()
-	d := &actorpb.Digest{Ring: ring}
+	d := &actorpb.Digest{Ring: ring, Id: m.newSession()}
 	for _, p := range mine {
 		d.Partitions = append(d.Partitions, uint32(p))
 		d.Sums = append(d.Sums, m.Views.Sum(p))
@@ -28,11 +28,71 @@ func (m *mesh) compareNotes() {
 	}
 }
 
+// compareWithGuests sends a digest to the peers that own nothing: they wait until they have
+// heard of every partition.
+func (m *mesh) compareWithGuests() {
+	owns := map[string]bool{}
+	t := m.keeper.table.Load()
+	for p := range naming.Partitions {
+		owns[t.Owner(p)] = true
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, l := range m.routes {
+		if !owns[id] {
+			l.send(later(m.digest))
+		}
+	}
+}
+
 // onDigest answers with what this node holds of the partitions that differ.
-func (m *mesh) onDigest(from string, d *actorpb.Digest) {
+func (m *mesh) onDigest(from string, in *inbound, d *actorpb.Digest) {
+	in.mu.Lock()
+	in.asked = d
+	in.mu.Unlock()
 	m.send(from, later(func() *actorpb.Packet {
-		return &actorpb.Packet{Body: &actorpb.Packet_Listing{Listing: m.listing(d.Partitions, d.Sums)}}
+		list := m.listing(d.Partitions, d.Sums)
+		list.Id = d.Id
+		return &actorpb.Packet{Body: &actorpb.Packet_Listing{Listing: list}}
 	}))
+}
+
+// onSynced takes note that a peer has told all that it owned when it made a digest.
+func (m *mesh) onSynced(in *inbound, s *actorpb.Synced) {
+	in.mu.Lock()
+	in.synced = true
+	if in.asked != nil && in.asked.Id == s.Id {
+		in.told = make(map[int]bool, len(in.asked.Partitions))
+		for _, p := range in.asked.Partitions {
+			in.told[int(p)] = true
+		}
+		in.asked = nil
+	}
+	in.mu.Unlock()
+	m.keeper.changed()
+}
+
+// told reports whether a node has told all that it holds of the partitions that it owns by
+// this node's ring. One that has just taken a partition over tells of it when it knows all.
+func (m *mesh) told(id string) bool {
+	m.mu.Lock()
+	in := m.from[id]
+	m.mu.Unlock()
+	if in == nil {
+		return false
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.synced {
+		return false
+	}
+	t := m.keeper.table.Load()
+	for p := range naming.Partitions {
+		if t.Owner(p) == id && !in.told[p] {
+			return false
+		}
+	}
+	return true
 }
 
 // listing returns what is held of the partitions whose sums are not these.
@@ -71,7 +131,7 @@ func (m *mesh) onListing(from string, list *actorpb.Listing) {
 	l.send(later(func() *actorpb.Packet {
 		l.inSync()
 		ring, _ := m.keeper.owned()
-		return &actorpb.Packet{Body: &actorpb.Packet_Synced{Synced: &actorpb.Synced{Ring: ring}}}
+		return &actorpb.Packet{Body: &actorpb.Packet_Synced{Synced: &actorpb.Synced{Ring: ring, Id: list.Id}}}
 	}))
 	if len(ask) > 0 {
 		l.send(once{pull(ask, false, 0)})

@@ -59,6 +59,9 @@ func (s *Services) Run(ctx context.Context) {
 			if soon {
 				changed = time.Time{}
 			}
+			if s.keeper.news.Swap(false) {
+				s.mesh.compareWithGuests()
+			}
 			if soon || now.Sub(compared) > compareEvery {
 				compared = now
 				s.mesh.compareNotes()
@@ -73,14 +76,14 @@ func (s *Services) Run(ctx context.Context) {
 	}
 }
 
-// AwaitSync waits until every node that owners returns has told all that it owns; while it
-// returns false nothing is known about who they are. It is asked at each change of the
-// membership.
+// AwaitSync waits until every node that owners returns has told all that it owns, that which
+// it is just taking over too; while it returns false nothing is known about who they are. It
+// is asked at each change of the membership.
 func (s *Services) AwaitSync(ctx context.Context, owners func() ([]string, bool)) error {
 	return s.keeper.await(ctx, func() bool {
 		ids, known := owners()
 		for _, id := range ids {
-			if !s.mesh.heard(id) {
+			if !s.mesh.told(id) {
 				return false
 			}
 		}

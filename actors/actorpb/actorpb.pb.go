@@ -1189,6 +1189,7 @@ type Digest struct {
 	Ring          uint64                 `protobuf:"fixed64,1,opt,name=ring,proto3" json:"ring,omitempty"`
 	Partitions    []uint32               `protobuf:"varint,2,rep,packed,name=partitions,proto3" json:"partitions,omitempty"`
 	Sums          []uint64               `protobuf:"fixed64,3,rep,packed,name=sums,proto3" json:"sums,omitempty"`
+	Id            uint64                 `protobuf:"fixed64,4,opt,name=id,proto3" json:"id,omitempty"` // of the answers
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1242,6 +1243,13 @@ func (x *Digest) GetSums() []uint64 {
 		return x.Sums
 	}
 	return nil
+}
+
+func (x *Digest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
 }
 
 type Entry struct {
@@ -1309,6 +1317,7 @@ type Listing struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Partitions    []uint32               `protobuf:"varint,1,rep,packed,name=partitions,proto3" json:"partitions,omitempty"`
 	Entries       []*Entry               `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	Id            uint64                 `protobuf:"fixed64,3,opt,name=id,proto3" json:"id,omitempty"` // of the Digest that it answers
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1355,6 +1364,13 @@ func (x *Listing) GetEntries() []*Entry {
 		return x.Entries
 	}
 	return nil
+}
+
+func (x *Listing) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
 }
 
 // Pull asks for the views of these services.
@@ -1538,6 +1554,7 @@ func (x *Gone) GetEntries() []*Entry {
 type Synced struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ring          uint64                 `protobuf:"fixed64,1,opt,name=ring,proto3" json:"ring,omitempty"`
+	Id            uint64                 `protobuf:"fixed64,2,opt,name=id,proto3" json:"id,omitempty"` // of the Digest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1575,6 +1592,13 @@ func (*Synced) Descriptor() ([]byte, []int) {
 func (x *Synced) GetRing() uint64 {
 	if x != nil {
 		return x.Ring
+	}
+	return 0
+}
+
+func (x *Synced) GetId() uint64 {
+	if x != nil {
+		return x.Id
 	}
 	return 0
 }
@@ -3760,22 +3784,24 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\" \n" +
 	"\x06Deltas\x12\x16\n" +
-	"\x06deltas\x18\x01 \x03(\fR\x06deltas\"X\n" +
+	"\x06deltas\x18\x01 \x03(\fR\x06deltas\"h\n" +
 	"\x06Digest\x12\x12\n" +
 	"\x04ring\x18\x01 \x01(\x06R\x04ring\x12\"\n" +
 	"\n" +
 	"partitions\x18\x02 \x03(\rB\x02\x10\x01R\n" +
 	"partitions\x12\x16\n" +
-	"\x04sums\x18\x03 \x03(\x06B\x02\x10\x01R\x04sums\"\x93\x01\n" +
+	"\x04sums\x18\x03 \x03(\x06B\x02\x10\x01R\x04sums\x12\x0e\n" +
+	"\x02id\x18\x04 \x01(\x06R\x02id\"\x93\x01\n" +
 	"\x05Entry\x12$\n" +
 	"\x03key\x18\x01 \x01(\v2\x12.nactor.actors.KeyR\x03key\x123\n" +
 	"\brevision\x18\x02 \x01(\v2\x17.nactor.actors.RevisionR\brevision\x12/\n" +
-	"\x06parent\x18\x03 \x01(\v2\x17.nactor.actors.RevisionR\x06parent\"]\n" +
+	"\x06parent\x18\x03 \x01(\v2\x17.nactor.actors.RevisionR\x06parent\"m\n" +
 	"\aListing\x12\"\n" +
 	"\n" +
 	"partitions\x18\x01 \x03(\rB\x02\x10\x01R\n" +
 	"partitions\x12.\n" +
-	"\aentries\x18\x02 \x03(\v2\x14.nactor.actors.EntryR\aentries\"T\n" +
+	"\aentries\x18\x02 \x03(\v2\x14.nactor.actors.EntryR\aentries\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x06R\x02id\"T\n" +
 	"\x04Pull\x12&\n" +
 	"\x04keys\x18\x01 \x03(\v2\x12.nactor.actors.KeyR\x04keys\x12\x14\n" +
 	"\x05merge\x18\x02 \x01(\bR\x05merge\x12\x0e\n" +
@@ -3786,9 +3812,10 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x02id\x18\x03 \x01(\x06R\x02id\x12\x12\n" +
 	"\x04last\x18\x04 \x01(\bR\x04last\"6\n" +
 	"\x04Gone\x12.\n" +
-	"\aentries\x18\x01 \x03(\v2\x14.nactor.actors.EntryR\aentries\"\x1c\n" +
+	"\aentries\x18\x01 \x03(\v2\x14.nactor.actors.EntryR\aentries\",\n" +
 	"\x06Synced\x12\x12\n" +
-	"\x04ring\x18\x01 \x01(\x06R\x04ring\"g\n" +
+	"\x04ring\x18\x01 \x01(\x06R\x04ring\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x06R\x02id\"g\n" +
 	"\x05Claim\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x12\n" +
 	"\x04ring\x18\x02 \x01(\x06R\x04ring\x12\"\n" +
