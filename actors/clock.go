@@ -27,6 +27,14 @@ type SteadyClock struct {
 	mu      sync.Mutex
 	seen    atomic.Int64 // the machine's clock when it was last observed
 	lost    atomic.Int64 // how much of it does not count
+	stall   atomic.Pointer[stall]
+	stood   atomic.Int64 // length of a standstill that nobody has dealt with
+}
+
+// stall is a time in which the process did not run.
+type stall struct {
+	at  naming.Instant // when it did again, by the steady clock
+	gap time.Duration
 }
 
 // ObserveEvery is how often a [SteadyClock] must be observed. A gap of more than stalled
@@ -67,7 +75,31 @@ func (c *SteadyClock) skip() {
 	defer c.mu.Unlock()
 	now := int64(c.machine.Now())
 	if gap := now - c.seen.Load(); gap > int64(stalled) {
-		c.lost.Add(gap - int64(ObserveEvery))
+		lost := gap - int64(ObserveEvery)
+		if gap > int64(standstill) {
+			c.stood.Store(gap) // before anybody can read the clock again
+		}
+		c.stall.Store(&stall{at: naming.Instant(now - c.lost.Load() - lost), gap: time.Duration(lost)})
+		c.lost.Add(lost)
 		c.seen.Store(now)
 	}
+}
+
+// Stood returns for how long the process has stood still, too long for the others to wait,
+// until Revive is called.
+func (c *SteadyClock) Stood() time.Duration {
+	c.Now() // whoever asks may be the first to run again
+	return time.Duration(c.stood.Load())
+}
+
+// Revive ends it: this node takes part again, as a new one.
+func (c *SteadyClock) Revive() { c.stood.Store(0) }
+
+// Elapsed returns how much of the machine's time has passed in a time by this clock that
+// ends now.
+func (c *SteadyClock) Elapsed(d time.Duration) time.Duration {
+	if s := c.stall.Load(); s != nil && c.Now().Add(-d) <= s.at {
+		return d + s.gap
+	}
+	return d
 }

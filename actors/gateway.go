@@ -240,6 +240,9 @@ func (g *gateway) receive(from string, message proto.Message) {
 		g.box(from).answered(m.Replies)
 	case *actorpb.Beats:
 		for _, s := range m.Services {
+			if g.stood() {
+				break
+			}
 			addrs := make([]naming.Addr, 0, len(s.Addrs))
 			for _, a := range s.Addrs {
 				addrs = append(addrs, a.Naming())
@@ -272,6 +275,8 @@ func (g *gateway) carryOut(from string, pb *actorpb.Command) {
 	}
 	gate := g.keeper.table.Load().gates[key.Partition()]
 	switch {
+	case g.stood():
+		reply(naming.Result{}, errStill)
 	case gate == nil:
 		reply(naming.Result{}, errMoved)
 	case gate.open.Load():

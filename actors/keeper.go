@@ -214,6 +214,16 @@ func (k *keeper) follow(topo Topology) {
 	k.changed()
 }
 
+// ownsNothing reports whether this node owns nothing.
+func (k *keeper) ownsNothing() bool {
+	for _, g := range k.table.Load().gates {
+		if g != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // changed wakes those who wait for a change of the distribution.
 func (k *keeper) changed() {
 	k.mu.Lock()

@@ -30,7 +30,10 @@ func (s sent) Send(to, inbox string, message proto.Message) {
 func amongOthers(t *testing.T, cfg Config, take func(to, inbox string, message proto.Message)) *Services {
 	t.Helper()
 	rules := naming.DefaultRules()
-	cfg.Logger, cfg.Clock, cfg.Self, cfg.Rules, cfg.Peers = slog.New(slog.DiscardHandler), NewClock(), "a", &rules, sent{take}
+	cfg.Logger, cfg.Self, cfg.Rules, cfg.Peers = slog.New(slog.DiscardHandler), "a", &rules, sent{take}
+	if cfg.Clock == nil {
+		cfg.Clock = NewClock()
+	}
 	if cfg.Views == nil {
 		cfg.Views = replica.New(cfg.Clock.Now, nil)
 	}

@@ -231,5 +231,6 @@ func (s *service) depart() {
 		return
 	}
 	h := s.state.Heritage(s.shown, s.Clock.Now())
+	s.aged(&h)
 	m.done(&h)
 }

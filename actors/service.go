@@ -95,7 +95,7 @@ func (s *service) Receive(ctx actor.Context) {
 		s.take(m)
 	case *ring:
 		s.armed, s.rang = false, s.Clock.Now()
-		if s.handle.batch == nil && !s.moved {
+		if s.handle.batch == nil && !s.moved && !s.stood() {
 			s.step(nil, naming.Tick{})
 		}
 	case *committed:

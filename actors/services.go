@@ -69,6 +69,12 @@ type Config struct {
 	// return at once. nil: nobody wants to know.
 	Silent func(id string, silent bool)
 
+	// Stood is told when this node has stood still, see [SteadyClock], for so long that others
+	// may have taken over from it. It reports whether the node gives up what it owns, by a
+	// change of the membership that is soon followed, and joins anew. It must return at once.
+	// nil: never.
+	Stood func(time.Duration) bool
+
 	// Saved returns what the store holds of a service; it must be quick. A grain that wakes
 	// goes by it: its replica may be behind.
 	Saved func(naming.Key) (naming.Saved, bool)
@@ -95,6 +101,8 @@ type Services struct {
 	layout   atomic.Pointer[dual.Layout]
 	backlog  backlog
 	behind   behind
+	steady   *SteadyClock // nil: this node's clock is another
+	rejoins  bool         // after it stood still; Run's
 }
 
 var _ naming.Registry = (*Services)(nil)
@@ -111,6 +119,7 @@ func NewServices(cfg Config) *Services {
 		s.keeper = newKeeper(s.mesh)
 		s.gateway = newGateway(s)
 		s.asker = newAsker(s)
+		s.steady, _ = cfg.Clock.(*SteadyClock)
 	}
 	return s
 }
@@ -161,6 +170,9 @@ const loaded = 1
 func (s *Services) Do(ctx context.Context, key naming.Key, cmd naming.Command) (naming.Result, error) {
 	if s.mesh == nil {
 		return s.local(ctx, key, cmd)
+	}
+	if s.stood() {
+		return naming.Result{}, errStill
 	}
 	return s.route(ctx, key, cmd)
 }

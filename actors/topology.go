@@ -44,6 +44,9 @@ func (s *Services) Run(ctx context.Context) {
 	for {
 		select {
 		case now := <-t.C:
+			if s.stood() {
+				s.revive()
+			}
 			s.mesh.listen()
 			s.keeper.tick()
 			s.mesh.feed.sweep()

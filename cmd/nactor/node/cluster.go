@@ -178,6 +178,24 @@ func (n *Node) serveShare(ctx context.Context) error {
 	return nil
 }
 
+// stoodStill has this node join anew after it has not run for a while, unless it was alone.
+// It reports whether it does.
+func (n *Node) stoodStill(d time.Duration) bool {
+	m := n.membership()
+	if m == nil || m.Self().State != cluster.Ready || n.alone() {
+		return false
+	}
+	n.logs.Main.Warn("this node stood still; it joins again, as others may have taken over", "for", d.Round(time.Millisecond))
+	n.setStatus("STARTING", "this node stood still and has to hear first what happened meanwhile")
+	n.wg.Go(func() {
+		m.Announce(func(self *cluster.Member) { self.State = cluster.Joining })
+		if err := n.becomeReady(n.running); err != nil && n.running.Err() == nil {
+			n.end(fmt.Errorf("join again after a standstill: %w", err))
+		}
+	})
+	return true
+}
+
 // inSync waits until this node holds what the others do. The error says what is missing.
 func (n *Node) inSync(ctx context.Context) error {
 	err := n.services.AwaitSync(ctx, func() ([]string, bool) {

@@ -121,6 +121,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	if configured(n.cfg) {
 		services.Saved, services.StoreIndex = n.raft.Saved, n.raft.Index
 		services.Peers, services.MinAcks, services.Silent = &n.peers, n.cfg.MinAcks, n.peers.doubt
+		services.Stood = n.stoodStill
 	}
 	n.services = actors.NewServices(services)
 	n.live.Store(n.services)
@@ -157,8 +158,8 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 func (n *Node) startActors() (err error) {
 	if configured(n.cfg) {
 		running, stop := context.WithCancel(context.Background())
-		n.wg.Go(func() { n.services.Run(running) })
 		n.stopServices, n.running = stop, running
+		n.wg.Go(func() { n.services.Run(running) })
 		if err := n.joinCluster(); err != nil {
 			return err
 		}
