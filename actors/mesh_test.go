@@ -62,7 +62,7 @@ func TestWhatWasLoadedIsReplaced(t *testing.T) {
 		key := naming.Key{Namespace: "n", Group: "g", Name: "s"}
 		s.Views.Put(&naming.View{Key: key, Revision: naming.Revision{Activation: 50, Counter: 1}})
 		for _, counter := range []uint64{0, 7} {
-			list := &actorpb.Listing{Entries: []*actorpb.Entry{entry(key, naming.Revision{Activation: loaded, Counter: counter}, naming.Revision{})}}
+			list := &actorpb.Listing{Entries: []*actorpb.Entry{entry(key, naming.Revision{Activation: naming.Loaded, Counter: counter}, nil)}}
 			send, gone, ask, merge := s.mesh.compare(list)
 			if len(send) != 1 || len(gone)+len(ask)+len(merge) > 0 {
 				t.Errorf("loaded %d times: send %v, gone %v, ask %v, merge %v", counter, send, gone, ask, merge)

@@ -12,7 +12,7 @@ func (s *Services) inherit(h naming.Heritage) {
 	key := h.View.Key
 	if !s.handles.active(key) {
 		// The grain goes on from the newest view.
-		if mine := s.Views.View(key); mine == nil || h.View.Revision.Follows(h.View.Parent, mine.Revision) {
+		if mine := s.Views.View(key); mine == nil || h.View.Follows(mine.Revision) {
 			s.Views.Put(h.View)
 		}
 	}
@@ -22,7 +22,7 @@ func (s *Services) inherit(h naming.Heritage) {
 // rouse wakes the grain of a service that needs to be looked after: one with instances, one
 // that waits for its removal, one that was only loaded.
 func (s *Services) rouse(v *naming.View) {
-	if len(v.Instances) > 0 || v.Meta == nil || v1.Implied(v.Meta) || v.Revision.Activation == loaded {
+	if len(v.Instances) > 0 || v.Meta == nil || v1.Implied(v.Meta) || v.Revision.Activation == naming.Loaded {
 		s.post(v.Key, &rouse{})
 	}
 }
@@ -47,10 +47,10 @@ func (s *Services) Reconcile(keys []naming.Key) {
 // reload shows again what was loaded from the store, while no owner has shown the service.
 // Once this node serves, owners do so.
 func (s *Services) reload(key naming.Key) {
-	rev := naming.Revision{Activation: loaded}
+	rev := naming.Revision{Activation: naming.Loaded}
 	v := s.Views.View(key)
 	switch {
-	case v != nil && v.Revision.Activation != loaded, v == nil && s.serving.Load():
+	case v != nil && v.Revision.Activation != naming.Loaded, v == nil && s.serving.Load():
 		return
 	case v != nil:
 		rev.Counter = v.Revision.Counter + 1
@@ -88,7 +88,7 @@ func (s *service) inherit(h naming.Heritage) {
 	}
 	env := s.env(s.Clock.Now())
 	theirs := h.View.Revision
-	if s.rev.Follows(s.parent, theirs) {
+	if s.rev.Follows(s.lineage, theirs) {
 		s.state.Credit(env, h)
 		switch {
 		case !s.state.Exists():
@@ -120,9 +120,11 @@ func (s *service) inherit(h naming.Heritage) {
 	// Shown anew even when nothing has changed: whoever shows theirs could not tell that
 	// ours has it all.
 	s.dirty = true
+	s.lineage = s.lineage.With(theirs, h.View.Lineage)
 	if theirs.Compare(s.rev) > 0 {
 		// Others may show theirs; what comes now must be newer.
-		s.rev, s.parent = naming.Revision{Activation: s.activation(theirs.Activation)}, theirs
+		s.lineage = s.lineage.With(s.rev, nil)
+		s.rev = naming.Revision{Activation: s.activation(theirs.Activation)}
 	}
 	s.reconcile()
 }

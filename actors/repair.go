@@ -104,14 +104,14 @@ func (m *mesh) listing(partitions []uint32, sums []uint64) *actorpb.Listing {
 		}
 		out.Partitions = append(out.Partitions, p)
 		for _, v := range m.Views.Partition(int(p)) {
-			out.Entries = append(out.Entries, entry(v.Key, v.Revision, v.Parent))
+			out.Entries = append(out.Entries, entry(v.Key, v.Revision, v.Lineage))
 		}
 	}
 	return out
 }
 
-func entry(k naming.Key, rev, parent naming.Revision) *actorpb.Entry {
-	return &actorpb.Entry{Key: actorpb.FromKey(k), Revision: actorpb.FromRevision(rev), Parent: actorpb.FromRevision(parent)}
+func entry(k naming.Key, rev naming.Revision, lineage naming.Lineage) *actorpb.Entry {
+	return &actorpb.Entry{Key: actorpb.FromKey(k), Revision: actorpb.FromRevision(rev), Lineage: actorpb.FromLineage(lineage)}
 }
 
 // onListing sends a peer what it lacks of this node's partitions, and asks for what this
@@ -153,15 +153,15 @@ func (m *mesh) compare(list *actorpb.Listing) (send []naming.Key, gone []*actorp
 		switch {
 		case mine == nil:
 			if at, ok := m.graves.find(key); ok && at.Compare(rev) >= 0 {
-				gone = append(gone, entry(key, at, naming.Revision{}))
+				gone = append(gone, entry(key, at, nil))
 			} else {
 				merge = append(merge, key)
 			}
 		case mine.Revision == rev:
-		case mine.Revision.Follows(mine.Parent, rev), rev.Activation == loaded && mine.Revision.Activation != loaded:
+		case mine.Follows(rev):
 			// What was only loaded holds nothing that an owner has not read in the store.
 			send = append(send, key)
-		case rev.Follows(e.Parent.Naming(), mine.Revision) && !m.handles.active(key):
+		case rev.Follows(actorpb.ToLineage(e.Lineage), mine.Revision) && !m.handles.active(key):
 			ask = append(ask, key)
 		default:
 			merge = append(merge, key)
@@ -222,7 +222,7 @@ func (m *mesh) foreign(from string, v *naming.View) bool {
 		return false
 	}
 	mine := m.Views.View(v.Key)
-	return mine != nil && mine.Revision.Activation != loaded && mine.Revision.Activation != v.Revision.Activation
+	return mine != nil && mine.Revision.Activation != naming.Loaded && mine.Revision.Activation != v.Revision.Activation
 }
 
 // apply shows a delta. It reports false when the view that it changes is not here.

@@ -23,10 +23,10 @@ type service struct {
 	handle  *handle
 	state   *dual.Service
 	rev     naming.Revision
-	parent  naming.Revision // what this life went on from
-	stored  uint64          // place in the store's log up to which the durable part is known
-	shown   *naming.View    // last shown; nil: nothing
-	base    *naming.View    // what this life went on from, for as long as another node may know more
+	lineage naming.Lineage // what this life went on from, and has merged
+	stored  uint64         // place in the store's log up to which the durable part is known
+	shown   *naming.View   // last shown; nil: nothing
+	base    *naming.View   // what this life went on from, for as long as another node may know more
 	began   naming.Instant
 	hearsay uint64            // life of another owner whose view alone was merged last; 0: none
 	moved   bool              // another node serves this service: nothing is carried out any more
@@ -171,18 +171,20 @@ func (s *service) stopped() {
 // restore takes up the state from what this node shows; what was done since is undone.
 func (s *service) restore() {
 	now := s.Clock.Now()
-	s.began, s.parent, s.shown, s.base, s.stored, s.hearsay = now, naming.Revision{}, nil, nil, 0, 0
+	s.began, s.lineage, s.shown, s.base, s.stored, s.hearsay = now, nil, nil, nil, 0, 0
 	s.dirty, s.records = false, nil
 	s.forgetBacklog()
+	after := uint64(0)
 	if view := s.Views.View(s.handle.key); view != nil {
 		s.state = dual.Restore(view, now, s.Layout())
-		s.parent, s.shown, s.base, s.stored = view.Revision, view, view, view.Stored
+		after = view.Revision.Activation
+		s.lineage, s.shown, s.base, s.stored = view.Lineage.With(view.Revision, nil), view, view, view.Stored
 		// What was only loaded is shown again, for the nodes that loaded something else.
-		s.dirty = view.Revision.Activation == loaded
+		s.dirty = view.Revision.Activation == naming.Loaded
 	} else {
 		s.state = dual.New(s.handle.key, s.Layout())
 	}
-	s.rev = naming.Revision{Activation: s.activation(s.parent.Activation)}
+	s.rev = naming.Revision{Activation: s.activation(after)}
 	s.reconcile()
 }
 
@@ -244,7 +246,7 @@ func (s *service) settle() {
 	b := &batch{rev: s.rev, calls: s.held}
 	if s.state.Exists() {
 		b.view = s.state.View(s.rev)
-		b.view.Parent, b.view.Stored = s.parent, s.stored
+		b.view.Lineage, b.view.Stored = s.lineage, s.stored
 	}
 	records := s.records
 	s.held, s.records, s.dirty, s.since = nil, nil, false, 0

@@ -148,7 +148,7 @@ func (s *Services) Load(ctx context.Context, saved iter.Seq2[naming.Saved, error
 			return err
 		}
 		state := dual.FromSaved(sv, s.Clock.Now(), s.Layout())
-		rev := naming.Revision{Activation: loaded}
+		rev := naming.Revision{Activation: naming.Loaded}
 		if s.mesh == nil {
 			rev.Activation = s.lives.Add(1)
 		}
@@ -161,10 +161,6 @@ func (s *Services) Load(ctx context.Context, saved iter.Seq2[naming.Saved, error
 	}
 	return nil
 }
-
-// loaded is the activation of views that no grain has shown yet: each node reads them from
-// its own store, which may be behind the others'.
-const loaded = 1
 
 // Do implements [naming.Registry].
 func (s *Services) Do(ctx context.Context, key naming.Key, cmd naming.Command) (naming.Result, error) {

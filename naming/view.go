@@ -7,39 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// Revision numbers the views of a service. Activation grows with each life of the
-// service's grain, Counter with each change within one life.
-type Revision struct{ Activation, Counter uint64 }
-
-// Follows reports whether a view at revision r with this parent contains all that a view at
-// o did, as far as revisions can tell: a later one of the same activation does, and so does
-// one whose activation went on from it.
-func (r Revision) Follows(parent, o Revision) bool {
-	switch o.Activation {
-	case r.Activation:
-		return r.Counter >= o.Counter
-	case parent.Activation:
-		return parent.Counter >= o.Counter
-	}
-	// Of an activation before the parent: that was taken up by the parent, or has been
-	// merged since.
-	return o.Activation < parent.Activation
-}
-
-// Compare orders revisions.
-func (r Revision) Compare(o Revision) int {
-	if c := cmp.Compare(r.Activation, o.Activation); c != 0 {
-		return c
-	}
-	return cmp.Compare(r.Counter, o.Counter)
-}
-
 // View is an immutable picture of one service: all that a reader can be shown, and all
 // that a new owner needs to go on from it.
 type View struct {
 	Key       Key
 	Revision  Revision
-	Parent    Revision          // of the view that this activation went on from; zero: of none
+	Lineage   Lineage           // what it holds of other lives of the service
 	Stored    uint64            // place in the store's log up to which the durable part is known
 	Meta      *ServiceMeta      // nil: nobody created or updated the service explicitly
 	Ephemeral bool              // flag of the 2.0 service: kind of its first instance
@@ -48,6 +21,9 @@ type View struct {
 
 	hosts atomic.Pointer[[]byte]
 }
+
+// Follows reports whether the view holds all that one at revision o did.
+func (v *View) Follows(o Revision) bool { return v.Revision.Follows(v.Lineage, o) }
 
 // CachedHosts returns what [View.CacheHosts] stored, or nil.
 func (v *View) CachedHosts() []byte {

@@ -12,13 +12,15 @@ type Delta struct {
 	Key       naming.Key
 	Base      naming.Revision // of the view that it changes; zero: there was none
 	Next      naming.Revision // of the view that comes out
-	Parent    naming.Revision // of that view
 	Stored    uint64          // of that view
 	Gone      bool            // the service is no more; nothing below counts
 	Ephemeral bool
 	Meta      *naming.ServiceMeta
 	Put       []*naming.Instance // new or changed, sorted
 	Remove    []*naming.Instance // only what identifies them counts, sorted
+
+	LineageChanged bool
+	Lineage        naming.Lineage // when changed
 
 	OverlaysChanged bool
 	Overlays        map[naming.Addr]*naming.Overlay // all of them, when changed
@@ -27,11 +29,15 @@ type Delta struct {
 // Diff returns what leads from base, nil for none, to next. Instances that both share are
 // not compared: a view shares what did not change with the one before.
 func Diff(base, next *naming.View) *Delta {
-	d := &Delta{Key: next.Key, Next: next.Revision, Parent: next.Parent, Stored: next.Stored, Ephemeral: next.Ephemeral, Meta: next.Meta}
+	d := &Delta{Key: next.Key, Next: next.Revision, Stored: next.Stored, Ephemeral: next.Ephemeral, Meta: next.Meta}
 	var old []*naming.Instance
 	var overlays map[naming.Addr]*naming.Overlay
+	var lineage naming.Lineage
 	if base != nil {
-		d.Base, old, overlays = base.Revision, base.Instances, base.Overlays
+		d.Base, old, overlays, lineage = base.Revision, base.Instances, base.Overlays, base.Lineage
+	}
+	if !next.Lineage.Equal(lineage) {
+		d.LineageChanged, d.Lineage = true, next.Lineage
 	}
 	i, j := 0, 0
 	for i < len(old) || j < len(next.Instances) {
@@ -67,10 +73,13 @@ func Diff(base, next *naming.View) *Delta {
 // Apply returns the view that comes out of base, which must have the revision d.Base; nil
 // when it is zero.
 func (d *Delta) Apply(base *naming.View) *naming.View {
-	v := &naming.View{Key: d.Key, Revision: d.Next, Parent: d.Parent, Stored: d.Stored, Ephemeral: d.Ephemeral, Meta: d.Meta}
+	v := &naming.View{Key: d.Key, Revision: d.Next, Stored: d.Stored, Ephemeral: d.Ephemeral, Meta: d.Meta}
 	var old []*naming.Instance
 	if base != nil {
-		old, v.Overlays = base.Instances, base.Overlays
+		old, v.Overlays, v.Lineage = base.Instances, base.Overlays, base.Lineage
+	}
+	if d.LineageChanged {
+		v.Lineage = d.Lineage
 	}
 	if d.OverlaysChanged {
 		v.Overlays = d.Overlays

@@ -31,7 +31,7 @@ func evolve(t *rapid.T) []*naming.View {
 }
 
 func sameView(a, b *naming.View) bool {
-	return a.Revision == b.Revision && a.Parent == b.Parent && a.Ephemeral == b.Ephemeral && a.Meta == b.Meta &&
+	return a.Revision == b.Revision && a.Lineage.Equal(b.Lineage) && a.Ephemeral == b.Ephemeral && a.Meta == b.Meta &&
 		slices.Equal(a.Instances, b.Instances) && maps.Equal(a.Overlays, b.Overlays)
 }
 

@@ -629,7 +629,7 @@ type View struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           *Key                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	Revision      *Revision              `protobuf:"bytes,2,opt,name=revision,proto3" json:"revision,omitempty"`
-	Parent        *Revision              `protobuf:"bytes,3,opt,name=parent,proto3" json:"parent,omitempty"`
+	Lineage       []*Revision            `protobuf:"bytes,3,rep,name=lineage,proto3" json:"lineage,omitempty"`
 	Meta          *Meta                  `protobuf:"bytes,4,opt,name=meta,proto3" json:"meta,omitempty"`
 	Ephemeral     bool                   `protobuf:"varint,5,opt,name=ephemeral,proto3" json:"ephemeral,omitempty"`
 	Instances     []*Instance            `protobuf:"bytes,6,rep,name=instances,proto3" json:"instances,omitempty"`
@@ -683,9 +683,9 @@ func (x *View) GetRevision() *Revision {
 	return nil
 }
 
-func (x *View) GetParent() *Revision {
+func (x *View) GetLineage() []*Revision {
 	if x != nil {
-		return x.Parent
+		return x.Lineage
 	}
 	return nil
 }
@@ -729,10 +729,11 @@ func (x *View) GetStored() uint64 {
 type Delta struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Key             *Key                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Base            *Revision              `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`     // of the view that it changes; zero: there was none
-	Next            *Revision              `protobuf:"bytes,3,opt,name=next,proto3" json:"next,omitempty"`     // of the view that comes out
-	Parent          *Revision              `protobuf:"bytes,4,opt,name=parent,proto3" json:"parent,omitempty"` // of that view
-	Gone            bool                   `protobuf:"varint,5,opt,name=gone,proto3" json:"gone,omitempty"`    // the service is no more; nothing below counts
+	Base            *Revision              `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`       // of the view that it changes; zero: there was none
+	Next            *Revision              `protobuf:"bytes,3,opt,name=next,proto3" json:"next,omitempty"`       // of the view that comes out
+	Lineage         []*Revision            `protobuf:"bytes,4,rep,name=lineage,proto3" json:"lineage,omitempty"` // of that view, when it is not that of the one before
+	LineageChanged  bool                   `protobuf:"varint,13,opt,name=lineage_changed,json=lineageChanged,proto3" json:"lineage_changed,omitempty"`
+	Gone            bool                   `protobuf:"varint,5,opt,name=gone,proto3" json:"gone,omitempty"` // the service is no more; nothing below counts
 	Ephemeral       bool                   `protobuf:"varint,6,opt,name=ephemeral,proto3" json:"ephemeral,omitempty"`
 	Meta            *Meta                  `protobuf:"bytes,7,opt,name=meta,proto3" json:"meta,omitempty"`
 	Put             []*Instance            `protobuf:"bytes,8,rep,name=put,proto3" json:"put,omitempty"`
@@ -795,11 +796,18 @@ func (x *Delta) GetNext() *Revision {
 	return nil
 }
 
-func (x *Delta) GetParent() *Revision {
+func (x *Delta) GetLineage() []*Revision {
 	if x != nil {
-		return x.Parent
+		return x.Lineage
 	}
 	return nil
+}
+
+func (x *Delta) GetLineageChanged() bool {
+	if x != nil {
+		return x.LineageChanged
+	}
+	return false
 }
 
 func (x *Delta) GetGone() bool {
@@ -1256,7 +1264,7 @@ type Entry struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           *Key                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	Revision      *Revision              `protobuf:"bytes,2,opt,name=revision,proto3" json:"revision,omitempty"`
-	Parent        *Revision              `protobuf:"bytes,3,opt,name=parent,proto3" json:"parent,omitempty"`
+	Lineage       []*Revision            `protobuf:"bytes,3,rep,name=lineage,proto3" json:"lineage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1305,9 +1313,9 @@ func (x *Entry) GetRevision() *Revision {
 	return nil
 }
 
-func (x *Entry) GetParent() *Revision {
+func (x *Entry) GetLineage() []*Revision {
 	if x != nil {
-		return x.Parent
+		return x.Lineage
 	}
 	return nil
 }
@@ -3741,21 +3749,22 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\n" +
 	"activation\x18\x01 \x01(\x06R\n" +
 	"activation\x12\x18\n" +
-	"\acounter\x18\x02 \x01(\x04R\acounter\"\xdc\x02\n" +
+	"\acounter\x18\x02 \x01(\x04R\acounter\"\xde\x02\n" +
 	"\x04View\x12$\n" +
 	"\x03key\x18\x01 \x01(\v2\x12.nactor.actors.KeyR\x03key\x123\n" +
-	"\brevision\x18\x02 \x01(\v2\x17.nactor.actors.RevisionR\brevision\x12/\n" +
-	"\x06parent\x18\x03 \x01(\v2\x17.nactor.actors.RevisionR\x06parent\x12'\n" +
+	"\brevision\x18\x02 \x01(\v2\x17.nactor.actors.RevisionR\brevision\x121\n" +
+	"\alineage\x18\x03 \x03(\v2\x17.nactor.actors.RevisionR\alineage\x12'\n" +
 	"\x04meta\x18\x04 \x01(\v2\x13.nactor.actors.MetaR\x04meta\x12\x1c\n" +
 	"\tephemeral\x18\x05 \x01(\bR\tephemeral\x125\n" +
 	"\tinstances\x18\x06 \x03(\v2\x17.nactor.actors.InstanceR\tinstances\x122\n" +
 	"\boverlays\x18\a \x03(\v2\x16.nactor.actors.OverlayR\boverlays\x12\x16\n" +
-	"\x06stored\x18\b \x01(\x04R\x06stored\"\xe6\x03\n" +
+	"\x06stored\x18\b \x01(\x04R\x06stored\"\x91\x04\n" +
 	"\x05Delta\x12$\n" +
 	"\x03key\x18\x01 \x01(\v2\x12.nactor.actors.KeyR\x03key\x12+\n" +
 	"\x04base\x18\x02 \x01(\v2\x17.nactor.actors.RevisionR\x04base\x12+\n" +
-	"\x04next\x18\x03 \x01(\v2\x17.nactor.actors.RevisionR\x04next\x12/\n" +
-	"\x06parent\x18\x04 \x01(\v2\x17.nactor.actors.RevisionR\x06parent\x12\x12\n" +
+	"\x04next\x18\x03 \x01(\v2\x17.nactor.actors.RevisionR\x04next\x121\n" +
+	"\alineage\x18\x04 \x03(\v2\x17.nactor.actors.RevisionR\alineage\x12'\n" +
+	"\x0flineage_changed\x18\r \x01(\bR\x0elineageChanged\x12\x12\n" +
 	"\x04gone\x18\x05 \x01(\bR\x04gone\x12\x1c\n" +
 	"\tephemeral\x18\x06 \x01(\bR\tephemeral\x12'\n" +
 	"\x04meta\x18\a \x01(\v2\x13.nactor.actors.MetaR\x04meta\x12)\n" +
@@ -3791,11 +3800,11 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"partitions\x18\x02 \x03(\rB\x02\x10\x01R\n" +
 	"partitions\x12\x16\n" +
 	"\x04sums\x18\x03 \x03(\x06B\x02\x10\x01R\x04sums\x12\x0e\n" +
-	"\x02id\x18\x04 \x01(\x06R\x02id\"\x93\x01\n" +
+	"\x02id\x18\x04 \x01(\x06R\x02id\"\x95\x01\n" +
 	"\x05Entry\x12$\n" +
 	"\x03key\x18\x01 \x01(\v2\x12.nactor.actors.KeyR\x03key\x123\n" +
-	"\brevision\x18\x02 \x01(\v2\x17.nactor.actors.RevisionR\brevision\x12/\n" +
-	"\x06parent\x18\x03 \x01(\v2\x17.nactor.actors.RevisionR\x06parent\"m\n" +
+	"\brevision\x18\x02 \x01(\v2\x17.nactor.actors.RevisionR\brevision\x121\n" +
+	"\alineage\x18\x03 \x03(\v2\x17.nactor.actors.RevisionR\alineage\"m\n" +
 	"\aListing\x12\"\n" +
 	"\n" +
 	"partitions\x18\x01 \x03(\rB\x02\x10\x01R\n" +
@@ -4051,14 +4060,14 @@ var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	5,  // 3: nactor.actors.Meta.clusters:type_name -> nactor.actors.ClusterMeta
 	0,  // 4: nactor.actors.View.key:type_name -> nactor.actors.Key
 	7,  // 5: nactor.actors.View.revision:type_name -> nactor.actors.Revision
-	7,  // 6: nactor.actors.View.parent:type_name -> nactor.actors.Revision
+	7,  // 6: nactor.actors.View.lineage:type_name -> nactor.actors.Revision
 	6,  // 7: nactor.actors.View.meta:type_name -> nactor.actors.Meta
 	2,  // 8: nactor.actors.View.instances:type_name -> nactor.actors.Instance
 	3,  // 9: nactor.actors.View.overlays:type_name -> nactor.actors.Overlay
 	0,  // 10: nactor.actors.Delta.key:type_name -> nactor.actors.Key
 	7,  // 11: nactor.actors.Delta.base:type_name -> nactor.actors.Revision
 	7,  // 12: nactor.actors.Delta.next:type_name -> nactor.actors.Revision
-	7,  // 13: nactor.actors.Delta.parent:type_name -> nactor.actors.Revision
+	7,  // 13: nactor.actors.Delta.lineage:type_name -> nactor.actors.Revision
 	6,  // 14: nactor.actors.Delta.meta:type_name -> nactor.actors.Meta
 	2,  // 15: nactor.actors.Delta.put:type_name -> nactor.actors.Instance
 	2,  // 16: nactor.actors.Delta.remove:type_name -> nactor.actors.Instance
@@ -4075,7 +4084,7 @@ var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	18, // 27: nactor.actors.Packet.gone:type_name -> nactor.actors.Gone
 	0,  // 28: nactor.actors.Entry.key:type_name -> nactor.actors.Key
 	7,  // 29: nactor.actors.Entry.revision:type_name -> nactor.actors.Revision
-	7,  // 30: nactor.actors.Entry.parent:type_name -> nactor.actors.Revision
+	7,  // 30: nactor.actors.Entry.lineage:type_name -> nactor.actors.Revision
 	14, // 31: nactor.actors.Listing.entries:type_name -> nactor.actors.Entry
 	0,  // 32: nactor.actors.Pull.keys:type_name -> nactor.actors.Key
 	8,  // 33: nactor.actors.Views.views:type_name -> nactor.actors.View

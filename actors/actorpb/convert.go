@@ -186,10 +186,28 @@ func (c *ClusterMeta) Naming() naming.ClusterMeta {
 	}
 }
 
+// FromLineage returns the messages of a lineage.
+func FromLineage(l naming.Lineage) []*Revision {
+	var out []*Revision
+	for _, r := range l {
+		out = append(out, FromRevision(r))
+	}
+	return out
+}
+
+// ToLineage is the inverse of FromLineage.
+func ToLineage(l []*Revision) naming.Lineage {
+	var out naming.Lineage
+	for _, r := range l {
+		out = append(out, r.Naming())
+	}
+	return out
+}
+
 // FromView returns the message of a view.
 func FromView(v *naming.View) *View {
 	return &View{
-		Key: FromKey(v.Key), Revision: FromRevision(v.Revision), Parent: FromRevision(v.Parent), Stored: v.Stored, Meta: FromMeta(v.Meta),
+		Key: FromKey(v.Key), Revision: FromRevision(v.Revision), Lineage: FromLineage(v.Lineage), Stored: v.Stored, Meta: FromMeta(v.Meta),
 		Ephemeral: v.Ephemeral, Instances: fromInstances(v.Instances), Overlays: fromOverlays(v.Overlays),
 	}
 }
@@ -197,7 +215,7 @@ func FromView(v *naming.View) *View {
 // Naming returns the view.
 func (v *View) Naming() *naming.View {
 	return &naming.View{
-		Key: v.GetKey().Naming(), Revision: v.GetRevision().Naming(), Parent: v.GetParent().Naming(), Stored: v.GetStored(), Meta: v.GetMeta().Naming(),
+		Key: v.GetKey().Naming(), Revision: v.GetRevision().Naming(), Lineage: ToLineage(v.GetLineage()), Stored: v.GetStored(), Meta: v.GetMeta().Naming(),
 		Ephemeral: v.GetEphemeral(), Instances: toInstances(v.GetInstances()), Overlays: toOverlays(v.GetOverlays()),
 	}
 }
@@ -205,7 +223,7 @@ func (v *View) Naming() *naming.View {
 // FromDelta returns the message of a delta.
 func FromDelta(d *replica.Delta) *Delta {
 	out := &Delta{
-		Key: FromKey(d.Key), Base: FromRevision(d.Base), Next: FromRevision(d.Next), Parent: FromRevision(d.Parent), Stored: d.Stored, Gone: d.Gone,
+		Key: FromKey(d.Key), Base: FromRevision(d.Base), Next: FromRevision(d.Next), LineageChanged: d.LineageChanged, Lineage: FromLineage(d.Lineage), Stored: d.Stored, Gone: d.Gone,
 		Ephemeral: d.Ephemeral, Meta: FromMeta(d.Meta), Put: fromInstances(d.Put),
 		OverlaysChanged: d.OverlaysChanged, Overlays: fromOverlays(d.Overlays),
 	}
@@ -218,7 +236,7 @@ func FromDelta(d *replica.Delta) *Delta {
 // Replica returns the delta.
 func (d *Delta) Replica() *replica.Delta {
 	return &replica.Delta{
-		Key: d.GetKey().Naming(), Base: d.GetBase().Naming(), Next: d.GetNext().Naming(), Parent: d.GetParent().Naming(), Stored: d.GetStored(), Gone: d.GetGone(),
+		Key: d.GetKey().Naming(), Base: d.GetBase().Naming(), Next: d.GetNext().Naming(), LineageChanged: d.GetLineageChanged(), Lineage: ToLineage(d.GetLineage()), Stored: d.GetStored(), Gone: d.GetGone(),
 		Ephemeral: d.GetEphemeral(), Meta: d.GetMeta().Naming(), Put: toInstances(d.GetPut()), Remove: toInstances(d.GetRemove()),
 		OverlaysChanged: d.GetOverlaysChanged(), Overlays: toOverlays(d.GetOverlays()),
 	}

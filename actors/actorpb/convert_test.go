@@ -77,10 +77,10 @@ func TestViewsTravel(t *testing.T) {
 				continue
 			}
 			view := s.View(naming.Revision{Activation: 9, Counter: uint64(i) + 1})
-			view.Parent = naming.Revision{Activation: 3, Counter: 4}
+			view.Lineage = naming.Lineage{{Activation: 3, Counter: 4}, {Activation: 2, Counter: 1}}
 			got := through(t, FromView(view), &View{}).Naming()
 			if !reflect.DeepEqual(got.Instances, view.Instances) || !reflect.DeepEqual(got.Meta, view.Meta) ||
-				len(got.Overlays) != len(view.Overlays) || got.Revision != view.Revision || got.Parent != view.Parent || got.Ephemeral != view.Ephemeral {
+				len(got.Overlays) != len(view.Overlays) || got.Revision != view.Revision || !got.Lineage.Equal(view.Lineage) || got.Ephemeral != view.Ephemeral {
 				t.Fatalf("got %+v, want %+v", got, view)
 			}
 			b, err := EncodeDelta(replica.Diff(before, view))
@@ -91,7 +91,7 @@ func TestViewsTravel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if applied := d.Apply(before); !reflect.DeepEqual(applied.Instances, view.Instances) {
+			if applied := d.Apply(before); !reflect.DeepEqual(applied.Instances, view.Instances) || !applied.Lineage.Equal(view.Lineage) {
 				t.Fatalf("got %+v, want %+v", applied, view)
 			}
 			h := naming.Heritage{View: view, Silent: []time.Duration{time.Second}, Removed: []naming.Removed{{Addr: naming.Addr{IP: "1", Port: 2, Cluster: "c"}, Ago: time.Minute, Stamp: 5}}}

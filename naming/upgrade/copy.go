@@ -34,7 +34,7 @@ func ToV2(now naming.Instant, from *v1.Service, to *v2.Service) {
 // was heard of later than an unhealthy one; then the later stamp counts, then the name.
 func V2View(view *naming.View, clock func(naming.Addr, bool) *naming.BeatClock) *naming.View {
 	out := &naming.View{
-		Key: view.Key, Revision: view.Revision, Parent: view.Parent, Stored: view.Stored,
+		Key: view.Key, Revision: view.Revision, Lineage: view.Lineage, Stored: view.Stored,
 		Meta: view.Meta, Ephemeral: view.Ephemeral, Overlays: view.Overlays,
 	}
 	if v1.Implied(view.Meta) {

@@ -56,7 +56,7 @@ func (n *node) describe(key naming.Key) string {
 	if v == nil {
 		return text + "no view"
 	}
-	text += fmt.Sprintf("view %d.%d(parent %d.%d):", v.Revision.Activation, v.Revision.Counter, v.Parent.Activation, v.Parent.Counter)
+	text += fmt.Sprintf("view %d.%d(lineage %v):", v.Revision.Activation, v.Revision.Counter, v.Lineage)
 	for _, in := range v.Instances {
 		text += fmt.Sprintf(" %s/%v", in.IP, in.Healthy)
 	}

@@ -21,8 +21,8 @@ const (
 	downgradeTime = 20 * time.Second
 )
 
-// hasty is for those who look into what is lost when the owner of a service goes before both
-// sides of a cut have been merged.
+// hasty is for those who look into what two faults at once do: the owner of a service goes
+// before both sides of a cut have been merged.
 var hasty = flag.Bool("sim.hasty", false, "let the next step of an upgrade begin the moment a fault ends")
 
 // TestSimUpgrade takes a cluster of 1.X to 2.0, back and up again, and closes double write,
