@@ -26,8 +26,13 @@ func durable(cmd naming.Command) bool {
 	return false
 }
 
-// ask waits for the store. No commit is under way.
+// ask waits for the store. No commit is under way. What is about to be written comes first:
+// until it is, the state cannot be made what the store holds.
 func (s *service) ask(c *call) {
+	if s.writing() {
+		s.waiting = append(s.waiting, c)
+		return
+	}
 	c.confirmed = true
 	b := &batch{asked: true, rev: s.rev, calls: []*call{c}}
 	s.handle.batch = b
@@ -39,6 +44,9 @@ func (s *service) ask(c *call) {
 func (s *service) heardFromStore(b *batch, err error) []*call {
 	if err == nil {
 		s.reconcile()
+		for _, c := range b.calls {
+			c.confirmed = !s.stale
+		}
 		return b.calls
 	}
 	for _, c := range b.calls {

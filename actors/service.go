@@ -235,11 +235,11 @@ func (s *service) step(c *call, cmd naming.Command) {
 
 // settle shows what has changed, unless more is on its way that can be shown with it.
 func (s *service) settle() {
-	if s.handle.batch != nil || !s.dirty {
+	if s.handle.batch != nil || !s.dirty && len(s.records) == 0 {
 		return
 	}
 	s.since++
-	if int(s.handle.pending.Load()) > len(s.held) && len(s.held) < maxBatch && s.since < maxBatch {
+	if int(s.handle.pending.Load()) > len(s.held)+len(s.waiting) && len(s.held) < maxBatch && s.since < maxBatch {
 		return
 	}
 	s.rev.Counter++
