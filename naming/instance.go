@@ -29,6 +29,10 @@ type Instance struct {
 	// else nil: the instance is then as registered. Its Healthy field means nothing.
 	Registered *Instance
 
+	// Client is the connection that published an ephemeral instance; nil: its client sends
+	// heartbeats, or it is persistent.
+	Client *Client
+
 	// Stamp orders the registrations of one instance that diverged owners took; see
 	// [Env]. Readers are not shown it, and equal instances may differ in it.
 	Stamp uint64
