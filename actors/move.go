@@ -89,7 +89,8 @@ func (s *service) inherit(h naming.Heritage) {
 	env := s.env(s.Clock.Now())
 	theirs := h.View.Revision
 	if s.rev.Follows(s.lineage, theirs) {
-		s.state.Credit(env, h)
+		e := s.state.Credit(env, h)
+		s.dirty = s.dirty || e.Changed
 		switch {
 		case !s.state.Exists():
 		case len(h.Silent) > 0 && s.hearsay == theirs.Activation:

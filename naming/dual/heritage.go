@@ -22,13 +22,13 @@ func (s *Service) Inherit(env naming.Env, h naming.Heritage) naming.Effects {
 	return s.held.Inherit(env, h)
 }
 
-// Credit takes over when the instances that have not been heard of in this life were last
-// heard of by the owner before, whose view holds nothing that this one does not.
-func (s *Service) Credit(env naming.Env, h naming.Heritage) {
+// Credit takes over the later word on when the instances were last heard of by another
+// owner, whose view holds nothing that this one does not.
+func (s *Service) Credit(env naming.Env, h naming.Heritage) naming.Effects {
 	if s.serves() == V2 {
 		h = upgrade.V2Heritage(h)
 	}
-	s.held.Credit(env, h)
+	return s.held.Credit(env, h)
 }
 
 // Reconcile makes the durable part of the service what the store holds: metadata, overlays

@@ -23,7 +23,7 @@ type structure interface {
 	Clock(naming.Addr, bool) *naming.BeatClock
 	Heritage(*naming.View, naming.Instant) naming.Heritage
 	Inherit(naming.Env, naming.Heritage) naming.Effects
-	Credit(naming.Env, naming.Heritage)
+	Credit(naming.Env, naming.Heritage) naming.Effects
 	Reconcile(naming.Env, naming.Saved) naming.Effects
 }
 

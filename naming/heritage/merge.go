@@ -112,16 +112,33 @@ func (m *Memory) merge(s Service, in *naming.Instance, heard naming.Instant, unh
 	s.Replace(held, &shown)
 }
 
-// Credit takes over when the instances that have not been heard of in this life were last
-// heard of by the owner before, whose view holds nothing that this one does not.
+// Credit takes over the later word on when the instances were last heard of by another
+// owner, whose view holds nothing that this one does not: the owner before, or one that only
+// heard heartbeats.
 func (m *Memory) Credit(s Service, now naming.Instant, h naming.Heritage) {
 	for i, in := range h.View.Instances {
 		if i >= len(h.Silent) || !in.Ephemeral {
 			continue
 		}
-		if held, clock := s.Held(in.Addr(), true); held != nil && clock.Granted {
-			clock.Last, clock.Granted = now.Add(-h.Silent[i]), i < len(h.Granted) && h.Granted[i]
-			s.Await(held, clock.Last)
+		held, clock := s.Held(in.Addr(), true)
+		if held == nil {
+			continue
 		}
+		heard, unheard := now.Add(-h.Silent[i]), i < len(h.Granted) && h.Granted[i]
+		switch {
+		case clock.Granted:
+			clock.Last, clock.Granted = heard, unheard
+		case !unheard && heard > clock.Last:
+			clock.Last = heard
+			if in.Healthy && !held.Healthy {
+				revived := *held
+				revived.Healthy = true
+				s.Replace(held, &revived)
+				held = &revived
+			}
+		default:
+			continue
+		}
+		s.Await(held, clock.Last)
 	}
 }

@@ -250,6 +250,37 @@ func TestCreditTakesOverTheBeats(t *testing.T) {
 	})
 }
 
+// Whoever was heard of here, and later by an owner on the other side of a cut that showed
+// nothing new: the later word counts, and who had fallen silent here is healthy again.
+func TestCreditTakesOverLaterBeats(t *testing.T) {
+	between(t, func(t *testing.T, first, second node) {
+		a, b := diverge(first, second, ephemeral("1"), ephemeral("2"))
+		beat := func(o owner, when time.Duration, ip string) { o.do(when, naming.Beat{Addr: addr(ip)}) }
+		beat(a, 2*time.Second, "1")
+		beat(a, 9*time.Second, "2")
+		beat(b, 16*time.Second, "1")
+		beat(b, 5*time.Second, "2")
+		a.do(17*time.Second, naming.Tick{})
+		if a.has("1").Healthy {
+			t.Fatal("healthy after 15 s of silence")
+		}
+		v := a.View(naming.Revision{Activation: 1, Counter: 1})
+		for i, in := range v.Instances {
+			healthy := *in
+			healthy.Healthy = true
+			v.Instances[i] = &healthy
+		}
+		e := a.Credit(at(20*time.Second), b.Heritage(v, naming.Instant(20*time.Second)))
+		if !e.Changed || !a.has("1").Healthy {
+			t.Error("not healthy again")
+		}
+		a.do(26*time.Second, naming.Tick{})
+		if !a.has("1").Healthy || a.has("2").Healthy {
+			t.Errorf("after 10 s and 17 s of silence: %v, %v", a.has("1"), a.has("2"))
+		}
+	})
+}
+
 // What an owner remembers goes along when another structure begins to serve.
 func TestSwitchKeepsTheMemory(t *testing.T) {
 	for _, from := range layouts {

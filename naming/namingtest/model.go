@@ -21,7 +21,7 @@ type Owner interface {
 	Machine
 	Heritage(view *naming.View, now naming.Instant) naming.Heritage
 	Inherit(env naming.Env, h naming.Heritage) naming.Effects
-	Credit(env naming.Env, h naming.Heritage)
+	Credit(env naming.Env, h naming.Heritage) naming.Effects
 	Reconcile(env naming.Env, saved naming.Saved) naming.Effects
 }
 

@@ -28,11 +28,12 @@ func (s *Service) Inherit(env naming.Env, h naming.Heritage) naming.Effects {
 	return t.end()
 }
 
-// Credit takes over when the instances that have not been heard of in this life were last
-// heard of by the owner before, whose view holds nothing that this one does not.
-func (s *Service) Credit(env naming.Env, h naming.Heritage) {
+// Credit takes over the later word on when the instances were last heard of by another
+// owner, whose view holds nothing that this one does not.
+func (s *Service) Credit(env naming.Env, h naming.Heritage) naming.Effects {
 	t := begin(s, env)
 	s.memory.Credit(&t, t.now, h)
+	return t.end()
 }
 
 // Reconcile makes the durable part of the service what the store holds: metadata,
