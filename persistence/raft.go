@@ -268,7 +268,10 @@ func (r *Raft) open() (err error) {
 }
 
 // transportTimeout bounds a message, fsync of the other side included.
-const transportTimeout = 5 * time.Second
+const (
+	transportTimeout = 5 * time.Second
+	snapshotInterval = 20 * time.Second // how often the length of the log is looked at; its bytes are at each write
+)
 
 func (r *Raft) makeRaft(logger *raftLogger, stable raft.StableStore, snapshots raft.SnapshotStore, restore bool) error {
 	g := r.guard
@@ -283,6 +286,7 @@ func (r *Raft) makeRaft(logger *raftLogger, stable raft.StableStore, snapshots r
 	c.LocalID = raft.ServerID(r.id.Store)
 	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = r.opt.Heartbeat, r.opt.Heartbeat, r.opt.Lease
 	c.SnapshotThreshold, c.TrailingLogs = r.opt.SnapshotEntries, r.opt.TrailingEntries
+	c.SnapshotInterval = snapshotInterval
 	c.MaxAppendEntries = 32
 	c.ShutdownOnRemove = false // it may be added again, and can say what happened
 	c.NoLegacyTelemetry = true

@@ -138,7 +138,7 @@ func (b *beating) watch(n *node) {
 func TestUpgradeFleet(t *testing.T) {
 	needsUpgrade(t, false)
 	quiet := mixture
-	quiet.services, quiet.instances, quiet.saved, quiet.savedIn, quiet.lists = 40, 200, 5, 20, 50
+	quiet.services, quiet.instances, quiet.saved, quiet.savedIn, quiet.lists = 40, 300, 5, 20, 50
 	u := beginUpgrade(t, "14,000 beating instances", loopback{}, 3, true, quiet)
 	b := &beating{fleet: fleet{1400, 10}, u: u}
 	b.begin(t)

@@ -125,7 +125,7 @@ func TestUpgradeFromSnapshot(t *testing.T) {
 	u.stage("a snapshot on each node", func() {
 		u.traffic(2 * time.Second)
 		for _, n := range u.nodes {
-			eventually(u.t, 30*time.Second, fmt.Sprintf("%v has a snapshot", n), func() error {
+			eventually(u.t, time.Minute, fmt.Sprintf("%v has a snapshot", n), func() error {
 				if found, _ := filepath.Glob(filepath.Join(n.spec.Home, "data", "raft", "snapshots", "*", "meta.json")); len(found) == 0 {
 					return fmt.Errorf("none in %s", n.spec.Home)
 				}
