@@ -49,6 +49,7 @@ type coordinator struct {
 	version uint64 // of the decision in the store
 	closers []func(error)
 	asked   time.Time // when members were last reminded to follow
+	wrote   bool      // this activation has decided something
 	seen    bool
 }
 
@@ -109,7 +110,9 @@ func (c *coordinator) act(ctx actor.Context, a switchover.Actions) {
 		c.toAll(&actorpb.UpgradeAsk{Epoch: st.Epoch})
 	}
 	if a.Settled != nil && a.Settled.Epoch > 0 {
-		c.Reached("upgrade.before-done")
+		if c.wrote {
+			c.Reached("upgrade.before-done")
+		}
 		c.Logger.Info("all members go by the decision of the cluster", "mode", a.Settled.Mode, "epoch", a.Settled.Epoch, "doubleWrite", a.Settled.DoubleWrite, "took", max(0, a.Took))
 	}
 	if a.Commit != nil {
@@ -148,6 +151,7 @@ func (c *coordinator) commit(ctx actor.Context, s switchover.State) {
 // written goes on after a commit. What the store holds comes with the next tick.
 func (c *coordinator) written(err error) {
 	if err == nil {
+		c.wrote = true
 		c.poke()
 		return
 	}
