@@ -175,6 +175,9 @@ const modeSettle = 2 * time.Second
 // report notes the verdict in the table. epochs is how many decisions there were reasons for.
 func (m *modes) report(t testing.TB, fault string, epochs int) {
 	t.Helper()
+	for end := time.Now().Add(modeSettle); m.newest() < epochs && time.Now().Before(end); {
+		time.Sleep(modeEvery) // the last decision may be newer than the last sample
+	}
 	m.stop()
 	wrong, apart := m.verdict()
 	for _, s := range wrong[:min(len(wrong), maxSamples)] {
