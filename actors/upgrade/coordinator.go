@@ -34,7 +34,10 @@ type (
 		topology *Topology
 		stored   *stored
 	}
-	written struct{ err error } // what became of the last decision
+	written struct { // what became of a decision
+		epoch uint64
+		err   error
+	}
 	explain struct{ reply func(switchover.Explanation) }
 	closing struct{ reply func(error) }
 )
@@ -46,8 +49,9 @@ type coordinator struct {
 	*Upgrade
 	c       *switchover.Coordinator
 	members []Member
-	version uint64 // of the decision in the store
-	closers []func(error)
+	version uint64        // of the decision in the store
+	closers []func(error) // those who wait for the close of double write, decided in epoch closing
+	closing uint64
 	asked   time.Time // when members were last reminded to follow
 	wrote   bool      // this activation has decided something
 	seen    bool
@@ -66,7 +70,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *switchover.Report:
 		c.c.Report(now, *m)
 	case *written:
-		c.written(m.err)
+		c.written(m)
 	case *explain:
 		m.reply(c.c.Explain(now))
 		return
@@ -144,20 +148,22 @@ func (c *coordinator) commit(ctx actor.Context, s switchover.State) {
 		if err == nil {
 			c.Reached("upgrade.after-commit")
 		}
-		root.Send(self, &written{err})
+		root.Send(self, &written{s.Epoch, err})
 	}()
 }
 
 // written goes on after a commit. What the store holds comes with the next tick.
-func (c *coordinator) written(err error) {
-	if err == nil {
+func (c *coordinator) written(m *written) {
+	if m.err == nil {
 		c.wrote = true
 		c.poke()
 		return
 	}
-	c.Logger.Warn("a decision was not written, or may not have been; it is made again if it still has to be", "err", err)
+	c.Logger.Warn("a decision was not written, or may not have been; it is made again if it still has to be", "epoch", m.epoch, "err", m.err)
 	c.c.Failed(c.Clock.Now())
-	c.answer(err)
+	if m.epoch == c.closing {
+		c.answer(m.err)
+	}
 }
 
 // close closes double write. It is answered when the store holds that.
@@ -167,7 +173,7 @@ func (c *coordinator) close(ctx actor.Context, reply func(error)) {
 		reply(err)
 		return
 	}
-	c.closers = append(c.closers, reply)
+	c.closers, c.closing = append(c.closers, reply), s.Epoch
 	c.commit(ctx, *s)
 }
 
