@@ -49,6 +49,8 @@ ci:
 	@$(MAKE) --no-print-directory system
 	@echo "== cluster"
 	@$(MAKE) --no-print-directory cluster-short
+	@echo "== upgrade"
+	@$(MAKE) --no-print-directory upgrade-short
 	@echo "== conformance"
 	@$(MAKE) --no-print-directory conformance
 
