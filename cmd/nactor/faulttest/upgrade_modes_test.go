@@ -55,7 +55,7 @@ func (m *modes) watch(n *node) {
 			}
 			s.ret, s.upgraded = m.history.now(), counts.Upgraded
 			s.epoch = -1
-			if x, err := n.api.explain(); err == nil {
+			if x, err := n.api.explain(); err == nil && x.Mode != "" { // else: who is asked has just begun
 				s.epoch, s.mode, s.double = x.Epoch, x.Mode, x.DoubleWrite
 			}
 			if n.old.Load() {
