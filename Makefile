@@ -97,6 +97,10 @@ upgrade-matrix: ## only the ways up and down
 bench: build ## measure this machine beside a bare handler
 	target/nactor bench
 
+.PHONY: bench-upgrade
+bench-upgrade: build ## measure what double write costs and how long a switch takes (minutes)
+	target/nactor bench upgrade
+
 .PHONY: bench-go
 bench-go: ## Go benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...

@@ -16,6 +16,7 @@ import (
 // Load is one kind of request, sent over a number of connections.
 type Load struct {
 	Addr        string
+	Also        []string // further nodes: each has its share of the connections
 	Connections int
 	// Request returns the i-th request as it goes over the wire. It must be safe for
 	// concurrent use; the bytes are not modified.
@@ -54,9 +55,13 @@ func (l Load) Run(ctx context.Context) (Outcome, error) {
 	r := run{Load: l, stop: make(chan struct{}), out: Outcome{Latency: histogram()}}
 	conns := make([]net.Conn, l.Connections)
 	for i := range conns {
-		c, err := net.DialTimeout("tcp", l.Addr, 5*time.Second)
+		addr := l.Addr
+		if n := i % (1 + len(l.Also)); n > 0 {
+			addr = l.Also[n-1]
+		}
+		c, err := net.DialTimeout("tcp", addr, 5*time.Second)
 		if err != nil {
-			return Outcome{}, fmt.Errorf("connect to %s: %w", l.Addr, err)
+			return Outcome{}, fmt.Errorf("connect to %s: %w", addr, err)
 		}
 		defer c.Close()
 		conns[i] = c

@@ -10,6 +10,7 @@ type Fleet struct {
 	Services, Instances int // Instances: a service
 	Prefix              string
 	Persistent          bool
+	Patient             bool // instances stay healthy for an hour without heartbeats
 }
 
 // Size returns the number of instances in all.
@@ -36,12 +37,26 @@ func form(method, path, body string) []byte {
 // Register returns the registration of instance i, as the Go SDK 1.x sends it.
 func (f Fleet) Register(i int) []byte {
 	service, ip, port := f.address(i)
+	metadata := "{}"
+	if f.Patient {
+		metadata = `{"preserved.heart.beat.timeout":"3600000","preserved.ip.delete.timeout":"3600000"}`
+	}
 	body := url.Values{
 		"namespaceId": {"public"}, "serviceName": {"DEFAULT_GROUP@@" + service}, "groupName": {"DEFAULT_GROUP"}, "app": {"bench"},
 		"clusterName": {"DEFAULT"}, "ip": {ip}, "port": {fmt.Sprint(port)}, "weight": {"1"}, "enable": {"true"}, "healthy": {"true"},
-		"metadata": {"{}"}, "ephemeral": {fmt.Sprint(!f.Persistent)},
+		"metadata": {metadata}, "ephemeral": {fmt.Sprint(!f.Persistent)},
 	}
 	return form("POST", "/nacos/v1/ns/instance", body.Encode())
+}
+
+// Deregister returns the deregistration of instance i, as the Go SDK 1.x sends it.
+func (f Fleet) Deregister(i int) []byte {
+	service, ip, port := f.address(i)
+	query := url.Values{
+		"namespaceId": {"public"}, "serviceName": {"DEFAULT_GROUP@@" + service}, "clusterName": {"DEFAULT"},
+		"ip": {ip}, "port": {fmt.Sprint(port)}, "ephemeral": {fmt.Sprint(!f.Persistent)},
+	}
+	return form("DELETE", "/nacos/v1/ns/instance?"+query.Encode(), "")
 }
 
 // Beat returns a heartbeat of instance i with the instance in it, as the Go SDK 1.x sends

@@ -105,9 +105,10 @@ func (t *track) compare(ctx context.Context, c contest) error {
 	return nil
 }
 
+// median returns the value in the middle, or the mean of the two that are there.
 func median(v []float64) float64 {
 	v = slices.Sorted(slices.Values(v))
-	return v[len(v)/2]
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 
 // perRequest tells the processor time of one request in microseconds, "-" if not known.
