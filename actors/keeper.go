@@ -90,7 +90,7 @@ type taking struct {
 	need   map[string]bool // nodes that have not said what they hold
 	since  time.Time
 	pulls  int
-	legacy []naming.Heritage // to be merged once services are awake
+	legacy []stray // to be merged once services are awake
 }
 
 // parkedClaim is a peer's claim that this node cannot answer yet.
@@ -183,7 +183,10 @@ func (k *keeper) follow(topo Topology) {
 	k.table.Store(next)
 	now := time.Now()
 	for _, p := range lost {
-		delete(k.taking, p)
+		if t := k.taking[p]; t != nil {
+			k.strays = append(k.strays, t.legacy...)
+			delete(k.taking, p)
+		}
 		k.releases[p]++ // until the mover has looked at it
 	}
 	for _, p := range gained {
@@ -388,13 +391,15 @@ func (k *keeper) settle(p int, t *taking) {
 }
 
 // open begins to serve a partition and wakes its services: their beats must be watched.
-func (k *keeper) open(p int, g *gate, legacy []naming.Heritage) {
+func (k *keeper) open(p int, g *gate, legacy []stray) {
 	if k.table.Load().gates[p] != g {
-		return // gone again
+		k.astray(legacy) // gone again
+		return
 	}
 	g.unlock()
+	now := time.Now()
 	for _, h := range legacy {
-		k.inherit(h)
+		k.inherit(h.at(now))
 	}
 	for _, v := range k.Views.Partition(p) {
 		k.rouse(v)
@@ -435,15 +440,15 @@ func (k *keeper) release(p int, to string) {
 	k.mu.Unlock()
 	var mu sync.Mutex
 	left := len(active) + 1
-	var list []naming.Heritage
+	var list []stray
 	done := func(h *naming.Heritage) {
 		mu.Lock()
 		defer mu.Unlock()
 		if h != nil {
-			list = append(list, *h)
+			list = append(list, stray{*h, time.Now()})
 		}
-		if left--; left == 0 && len(list) > 0 && to != "" {
-			k.send(to, &handoffParcel{list: list})
+		if left--; left == 0 {
+			k.handOff(to, list)
 		}
 		k.released(p)
 	}
@@ -478,7 +483,7 @@ func (k *keeper) merge(h naming.Heritage) {
 	p := h.View.Key.Partition()
 	k.mu.Lock()
 	if t := k.taking[p]; t != nil {
-		t.legacy = append(t.legacy, h)
+		t.legacy = append(t.legacy, stray{h, time.Now()})
 		k.mu.Unlock()
 		return
 	}

@@ -29,6 +29,7 @@ type link struct {
 	doubted  bool
 	number   uint64 // all changes of the feed up to this one are with the peer
 	synced   bool   // and so is all that came before the feed
+	ended    bool
 	wake     chan struct{}
 }
 
@@ -36,6 +37,7 @@ type link struct {
 type flying struct {
 	*actorpb.Packet
 	size   int
+	sent   time.Time
 	number uint64 // all changes of the feed up to this one are with the peer when it arrives
 }
 
@@ -73,12 +75,16 @@ func newLink(m *mesh, p Peer) *link {
 	return &link{peer: p, mesh: m, session: m.newSession(), next: 1, wake: make(chan struct{}, 1), progress: m.Clock.Now()}
 }
 
-// send queues a parcel.
-func (l *link) send(p parcel) {
+// send queues a parcel. It reports false when the link has ended.
+func (l *link) send(p parcel) bool {
 	l.mu.Lock()
-	l.queue = append(l.queue, p)
+	ended := l.ended
+	if !ended {
+		l.queue = append(l.queue, p)
+	}
 	l.mu.Unlock()
 	l.poke()
+	return !ended
 }
 
 func (l *link) poke() {
@@ -127,7 +133,7 @@ func (l *link) take() *actorpb.Packet {
 		if len(l.flight) == 0 {
 			l.progress = l.mesh.Clock.Now()
 		}
-		l.flight = append(l.flight, flying{p, size, number - 1})
+		l.flight = append(l.flight, flying{p, size, time.Now(), number - 1})
 		l.bytes += size
 		l.next++
 		return p
@@ -283,10 +289,26 @@ func (l *link) silent(now naming.Instant) bool {
 	return len(l.flight) > 0 && now.Since(l.progress) > silence
 }
 
-// end takes the peer out of the feed's books.
-func (l *link) end() {
+// end takes the peer out of the feed's books. It returns the heritages that the peer may not
+// have got: nobody else has them. What else is lost is found by comparing notes.
+func (l *link) end() []stray {
 	l.doubt(true)
 	l.mesh.feed.close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	var left []stray
+	for _, f := range l.flight {
+		for _, pb := range f.GetHandoff().GetServices() {
+			left = append(left, stray{pb.Naming(), f.sent})
+		}
+	}
+	for _, p := range l.queue {
+		if h, ok := p.(*handoffParcel); ok {
+			left = append(left, h.list...)
+		}
+	}
+	return left
 }
 
 // unanswered reports whether the peer has taken everything and has not told what it holds:

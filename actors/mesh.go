@@ -87,6 +87,12 @@ func (m *mesh) newSession() uint64 { return m.sessions.Add(1) }
 
 // follow makes the links fit the peers.
 func (m *mesh) follow(peers []Peer) {
+	m.keeper.astray(m.relink(peers))
+}
+
+// relink makes the links fit the peers, and returns the heritages that those which went may
+// not have got.
+func (m *mesh) relink(peers []Peer) (left []stray) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.stopped {
@@ -109,10 +115,11 @@ func (m *mesh) follow(peers []Peer) {
 	for process, run := range m.links {
 		if !here[process] {
 			delete(m.links, process)
-			run.end()
+			left = append(left, run.end()...)
 			close(run.quit)
 		}
 	}
+	return left
 }
 
 // stop ends all links. What is heard of peers afterwards starts none.

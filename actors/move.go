@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"time"
+
 	"nactor/naming"
 	"nactor/naming/dual"
 	"nactor/naming/v1"
@@ -81,7 +83,10 @@ func (s *Services) dismiss(h *handle, done func(*naming.Heritage)) {
 func (s *service) inherit(h naming.Heritage) {
 	switch {
 	case s.moved:
-		return // the new owner learns it by comparing notes
+		if len(h.Silent)+len(h.Removed) > 0 {
+			s.keeper.astray([]stray{{h, time.Now()}})
+		}
+		return // what is but a view the new owner learns by comparing notes
 	case s.writing():
 		s.legacy = append(s.legacy, h)
 		return

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/proto"
 
 	"nactor/actors/actorpb"
@@ -258,16 +260,17 @@ func (v *viewsParcel) pack() (*actorpb.Packet, bool) {
 }
 
 // handoffParcel sends heritages.
-type handoffParcel struct{ list []naming.Heritage }
+type handoffParcel struct{ list []stray }
 
 // pack implements parcel.
 func (h *handoffParcel) pack() (*actorpb.Packet, bool) {
 	out := &actorpb.Handoff{}
+	now := time.Now()
 	for size := 0; len(h.list) > 0 && size < packetSize; h.list = h.list[1:] {
-		pb := actorpb.FromHeritage(h.list[0])
+		pb := actorpb.FromHeritage(h.list[0].at(now))
 		size += proto.Size(pb)
 		out.Services = append(out.Services, pb)
-		h.list[0] = naming.Heritage{}
+		h.list[0] = stray{}
 	}
 	return &actorpb.Packet{Body: &actorpb.Packet_Handoff{Handoff: out}}, len(h.list) == 0
 }

@@ -18,10 +18,31 @@ const (
 	strayPatience = time.Minute
 )
 
+// handOff sends heritages to a node. What it is not there to take, or has not acknowledged
+// when its process ends, goes astray.
+func (k *keeper) handOff(to string, list []stray) {
+	if len(list) == 0 {
+		return
+	}
+	if l := k.to(to); l == nil || !l.send(&handoffParcel{list}) {
+		k.astray(list)
+	}
+}
+
+// astray keeps heritages until it is known where they belong.
+func (k *keeper) astray(list []stray) {
+	if len(list) == 0 {
+		return
+	}
+	k.mu.Lock()
+	k.strays = append(k.strays, list...)
+	k.mu.Unlock()
+}
+
 // forward sends strays to where they belong.
 func (k *keeper) forward(now time.Time) {
 	var mine []naming.Heritage
-	out := map[string][]naming.Heritage{}
+	out := map[string][]stray{}
 	k.mu.Lock()
 	t := k.table.Load()
 	rest := k.strays[:0]
@@ -34,14 +55,14 @@ func (k *keeper) forward(now time.Time) {
 		case owner == "" || k.to(owner) == nil || now.Sub(s.since) < strayPause:
 			rest = append(rest, s)
 		default:
-			out[owner] = append(out[owner], s.at(now))
+			out[owner] = append(out[owner], s)
 		}
 	}
 	clear(k.strays[len(rest):])
 	k.strays = rest
 	k.mu.Unlock()
 	for owner, list := range out {
-		k.send(owner, &handoffParcel{list: list})
+		k.handOff(owner, list)
 	}
 	for _, h := range mine {
 		k.merge(h)
