@@ -50,8 +50,11 @@ type outcome struct {
 
 func (o outcome) String() string {
 	name := "tcp:"
-	if o.kind == kindHTTP {
+	switch o.kind {
+	case kindHTTP:
 		name = "http:"
+	case kindMySQL:
+		name = "mysql:"
 	}
 	switch {
 	case o.err != nil:
@@ -78,10 +81,14 @@ func (p *Prober) probe(plan *plan, addr naming.Addr) outcome {
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(addr.IP, "["), "]")
 	address := net.JoinHostPort(host, strconv.Itoa(port))
-	if plan.kind == kindHTTP {
+	switch plan.kind {
+	case kindHTTP:
 		p.http.Add(1)
 		p.probeHTTP(&out, plan, host, address)
-	} else {
+	case kindMySQL:
+		p.mysql.Add(1)
+		p.probeMySQL(&out, plan, address)
+	default:
 		p.tcp.Add(1)
 		p.probeTCP(&out, address)
 	}

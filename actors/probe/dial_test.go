@@ -284,11 +284,11 @@ func TestSpecOf(t *testing.T) {
 		{Name: "b", CheckPort: 81, Checker: naming.HealthChecker{Type: "http", Path: "/p", Headers: "k:v", ExpectedResponseCode: 204}},
 		{Name: "c", UseInstancePort: true},
 		{Name: "d", CheckPort: 82, Checker: naming.HealthChecker{Type: "NONE"}},
-		{Name: "e", UseInstancePort: true, Checker: naming.HealthChecker{Type: "MYSQL", Command: "select 1"}},
+		{Name: "e", CheckPort: 83, Checker: naming.HealthChecker{Type: "MYSQL", User: "u", Password: "p", Command: "select 1"}}, // the port does not count
 	}}
 	for cluster, want := range map[string]spec{
 		"a": {}, "b": {kind: kindHTTP, fixedPort: true, port: 81, path: "/p", headers: "k:v", expected: 204}, "c": {},
-		"d": {kind: kindNone, fixedPort: true, port: 82}, "e": {kind: kindMySQL}, "f": {},
+		"d": {kind: kindNone, fixedPort: true, port: 82}, "e": {kind: kindMySQL, user: "u", password: "p", command: "select 1"}, "f": {},
 	} {
 		if got := specOf(meta, cluster); got != want {
 			t.Errorf("%s: %+v, want %+v", cluster, got, want)

@@ -3,10 +3,12 @@ package probe
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -69,10 +71,12 @@ func start(t testing.TB, cfg Config) *world {
 
 func accept(context.Context, string) (net.Conn, error) { return nobody{}, nil }
 
-// nobody is a connection that is only closed.
+// nobody is a connection whose other end says nothing and goes away.
 type nobody struct{ net.Conn }
 
-func (nobody) Close() error { return nil }
+func (nobody) Close() error                    { return nil }
+func (nobody) Read([]byte) (int, error)        { return 0, io.EOF }
+func (nobody) SetReadDeadline(time.Time) error { return nil }
 
 // fails is an answer.
 func fails(err error) func(context.Context, string) (net.Conn, error) {

@@ -27,6 +27,8 @@ type spec struct {
 
 	path, headers string // HTTP
 	expected      int    // HTTP status; 0: 200
+
+	user, password, command string // MYSQL
 }
 
 // plan is a spec made ready. Immutable; the targets of a cluster share one.
@@ -59,7 +61,8 @@ func specOf(meta *naming.ServiceMeta, cluster string) spec {
 	case "HTTP":
 		s.kind, s.path, s.headers, s.expected = kindHTTP, m.Checker.Path, m.Checker.Headers, m.Checker.ExpectedResponseCode
 	case "MYSQL":
-		s.kind = kindMySQL
+		// On the instance's own port whatever the cluster says, as in Nacos.
+		s = spec{kind: kindMySQL, user: m.Checker.User, password: m.Checker.Password, command: m.Checker.Command}
 	default:
 		s.kind = kindNone // an unknown type counts as NONE in Nacos
 	}
@@ -110,8 +113,11 @@ func headers(s string) (h http.Header, host string) {
 
 // params returns the bounds of the interval.
 func (p *plan) params(s *naming.Switches) naming.HealthParams {
-	if p.kind == kindHTTP {
+	switch p.kind {
+	case kindHTTP:
 		return s.HTTPHealthParams
+	case kindMySQL:
+		return s.MySQLHealthParams
 	}
 	return s.TCPHealthParams
 }

@@ -26,6 +26,7 @@ type Config struct {
 	Report func(context.Context, naming.Key, naming.SetHealth) error
 
 	Concurrency int // checks under way at once; 0: 64 for each core
+	MySQL       int // of these, checks by MYSQL, which take long where a server hangs; 0: a quarter
 	Rate        int // checks a second beyond which intervals grow; 0: 1000 for each core
 
 	// Dial opens connections; nil: over the network. Addresses that must not be asked by
@@ -53,16 +54,19 @@ type Prober struct {
 	slots   chan struct{}
 	wake    chan struct{} // the first target in due has changed
 
-	mu        sync.Mutex
-	services  map[naming.Key]*service
-	targets   int // of all services
-	due       queue
-	mysqlTold bool
-	stopped   bool
+	mu       sync.Mutex
+	services map[naming.Key]*service
+	targets  int // of all services
+	due      queue
+	bySQL    int       // checks by MYSQL under way
+	waiting  []*target // due, until there are fewer of these; some may be gone
+	bounds   bounds    // as last seen by Retune
+	stopped  bool
 
 	watched atomic.Int64 // len(services), for those who have nothing to be watched
 	tcp     atomic.Int64
 	http    atomic.Int64
+	mysql   atomic.Int64
 
 	unreported, unlearnt complaint
 }
@@ -96,13 +100,16 @@ func New(cfg Config) *Prober {
 	if cfg.Concurrency <= 0 {
 		cfg.Concurrency = 64 * runtime.GOMAXPROCS(0)
 	}
+	if cfg.MySQL <= 0 {
+		cfg.MySQL = max(cfg.Concurrency/4, 1)
+	}
 	if cfg.Rate <= 0 {
 		cfg.Rate = 1000 * runtime.GOMAXPROCS(0)
 	}
 	p := &Prober{
 		cfg: cfg, dialTCP: cfg.Dial, dialHTTP: cfg.Dial, began: time.Now(),
 		slots: make(chan struct{}, cfg.Concurrency), wake: make(chan struct{}, 1),
-		services: make(map[naming.Key]*service),
+		services: make(map[naming.Key]*service), bounds: boundsOf(cfg.Switches()),
 	}
 	if cfg.Dial == nil {
 		p.dialTCP, p.dialHTTP = dialers()
@@ -138,24 +145,19 @@ func (p *Prober) Watch(v *naming.View) {
 		p.Forget(v.Key)
 		return
 	}
-	first := time.Duration(p.cfg.Switches().TCPHealthParams.Max) * time.Millisecond
-	mysql := ""
+	first := millis(p.cfg.Switches().TCPHealthParams.Max)
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if !p.stopped {
-		mysql = p.watch(v, n, first)
-	}
-	p.mu.Unlock()
-	if mysql != "" {
-		p.cfg.Logger.Warn("instances are not checked: checks by MYSQL are not supported yet, their health stays as it is",
-			"service", v.Key.String(), "cluster", mysql)
+		p.watch(v, n, first)
 	}
 }
 
 func checkable(in *naming.Instance) bool { return !in.Ephemeral && in.Enabled }
 
 // watch merges the n instances to check of v with the targets there are. Both are sorted by
-// address. It returns the cluster to complain about, if any. p.mu is held.
-func (p *Prober) watch(v *naming.View, n int, jitter time.Duration) (mysql string) {
+// address. p.mu is held.
+func (p *Prober) watch(v *naming.View, n int, jitter time.Duration) {
 	s := p.services[v.Key]
 	if s == nil {
 		s = &service{}
@@ -174,7 +176,7 @@ func (p *Prober) watch(v *naming.View, n int, jitter time.Duration) (mysql strin
 			switch {
 			case sp == spec{}:
 				pl = plain
-			case sp.kind == kindTCP || sp.kind == kindHTTP:
+			case sp.kind != kindNone:
 				if pl = plans[cluster]; pl == nil {
 					if pl = s.plans[cluster]; pl == nil || pl.spec != sp {
 						pl = newPlan(sp)
@@ -186,9 +188,6 @@ func (p *Prober) watch(v *naming.View, n int, jitter time.Duration) (mysql strin
 				}
 			default:
 				pl = nil
-				if sp.kind == kindMySQL && !p.mysqlTold {
-					p.mysqlTold, mysql = true, cluster
-				}
 			}
 		}
 		if pl == nil {
@@ -222,7 +221,6 @@ func (p *Prober) watch(v *naming.View, n int, jitter time.Duration) (mysql strin
 		delete(p.services, v.Key)
 	}
 	p.watched.Store(int64(len(p.services)))
-	return mysql
 }
 
 // show takes what a view says of the instance. A streak counts towards a change from what
@@ -273,13 +271,15 @@ func (p *Prober) drop(t *target) {
 
 // Stats are the work of a prober, for metrics.
 type Stats struct {
-	Services, Instances int   // watched now
-	TCP, HTTP           int64 // checks since the start; Nacos's tcpHealthCheck and httpHealthCheck
+	Services, Instances int // watched now
+
+	// Checks since the start; Nacos's tcpHealthCheck, httpHealthCheck, mysqlHealthCheck.
+	TCP, HTTP, MySQL int64
 }
 
 // Stats returns the numbers of now.
 func (p *Prober) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Stats{Services: len(p.services), Instances: p.targets, TCP: p.tcp.Load(), HTTP: p.http.Load()}
+	return Stats{Services: len(p.services), Instances: p.targets, TCP: p.tcp.Load(), HTTP: p.http.Load(), MySQL: p.mysql.Load()}
 }

@@ -205,7 +205,7 @@ func TestWhatIsWatched(t *testing.T) {
 		{"TCP", withChecker(naming.HealthChecker{Type: "TCP"}), []string{"10.0.0.1:80", "10.0.0.4:80"}},
 		{"NONE", withChecker(naming.HealthChecker{Type: "NONE"}), []string{"10.0.0.4:80"}},
 		{"unknown", withChecker(naming.HealthChecker{Type: "DNS"}), []string{"10.0.0.4:80"}},
-		{"MYSQL", withChecker(naming.HealthChecker{Type: "MYSQL"}), []string{"10.0.0.4:80"}},
+		{"MYSQL", withChecker(naming.HealthChecker{Type: "MYSQL", Command: "select 1"}), []string{"10.0.0.1:80", "10.0.0.4:80"}},
 		{"check port", &naming.ServiceMeta{Clusters: []naming.ClusterMeta{{Name: "DEFAULT", CheckPort: 8081}, {Name: "other", CheckPort: 0}}}, []string{"10.0.0.1:8081"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

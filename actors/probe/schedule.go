@@ -1,8 +1,10 @@
 package probe
 
 import (
+	"container/heap"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -28,7 +30,7 @@ func (p *Prober) schedule() {
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	for {
-		t, wait := p.next()
+		t, bySQL, wait := p.next()
 		if t == nil {
 			timer.Reset(wait)
 			select {
@@ -47,12 +49,16 @@ func (p *Prober) schedule() {
 		p.checks.Go(func() {
 			defer func() { <-p.slots }()
 			p.check(t)
+			if bySQL {
+				p.doneBySQL()
+			}
 		})
 	}
 }
 
 // next takes the next target whose check is due; if none is, it says how long that stays so.
-func (p *Prober) next() (*target, time.Duration) {
+// bySQL: doneBySQL is to be called after the check.
+func (p *Prober) next() (_ *target, bySQL bool, wait time.Duration) {
 	switches := p.cfg.Switches()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -60,19 +66,78 @@ func (p *Prober) next() (*target, time.Duration) {
 	for {
 		t := p.due.first()
 		if t == nil {
-			return nil, idle
+			return nil, false, idle
 		}
 		if t.due > now {
-			return nil, max(t.due-now, grain)
+			return nil, false, max(t.due-now, grain)
 		}
 		p.due.remove(t)
-		if enabled(switches, t.key) {
-			return t, 0
+		bySQL := t.plan.kind == kindMySQL
+		switch {
+		case !enabled(switches, t.key):
+		case bySQL && p.bySQL >= p.cfg.MySQL:
+			p.waiting = append(p.waiting, t)
+			continue
+		case bySQL:
+			p.bySQL++
+			return t, true, 0
+		default:
+			return t, false, 0
 		}
 		// As in Nacos the turn is skipped, so that checks go on by themselves once they are
 		// enabled again.
 		p.enqueue(t, now+p.pause(t, t.plan.params(switches)))
 	}
+}
+
+// doneBySQL lets the next target have a check by MYSQL. With none under way nobody waits:
+// the next one may be checked otherwise by now, and not call this.
+func (p *Prober) doneBySQL() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bySQL--
+	for len(p.waiting) > 0 {
+		t := p.waiting[0]
+		p.waiting[0] = nil
+		p.waiting = p.waiting[1:]
+		if t.gone {
+			continue
+		}
+		p.enqueue(t, time.Since(p.began))
+		if p.bySQL > 0 {
+			return
+		}
+	}
+}
+
+// bounds are the switches that Retune looks at.
+type bounds [3]naming.HealthParams
+
+func boundsOf(s *naming.Switches) bounds {
+	return bounds{s.TCPHealthParams, s.HTTPHealthParams, s.MySQLHealthParams}
+}
+
+// Retune is to be called when the switches have changed: targets that wait longer than they
+// may now are checked earlier. Without it they keep the turn that they have.
+func (p *Prober) Retune() {
+	switches := p.cfg.Switches()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := boundsOf(switches); b == p.bounds {
+		return
+	} else {
+		p.bounds = b
+	}
+	now := time.Since(p.began)
+	for _, t := range p.due.heap {
+		limit := max(millis(t.plan.params(switches).Max), minInterval)
+		t.interval = min(t.interval, limit)
+		if t.due-now > limit {
+			t.due = now + rand.N(limit) // not all at once
+		}
+	}
+	heap.Init(&p.due.heap)
+	p.nudge()
 }
 
 // enabled reports whether the switches let the instances of a service be checked (Nacos,
@@ -85,10 +150,15 @@ func enabled(s *naming.Switches, key naming.Key) bool {
 func (p *Prober) enqueue(t *target, due time.Duration) {
 	p.due.push(t, due)
 	if t.index == 0 {
-		select {
-		case p.wake <- struct{}{}:
-		default:
-		}
+		p.nudge()
+	}
+}
+
+// nudge makes the scheduler look at the queue again.
+func (p *Prober) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -111,7 +181,8 @@ func (t *target) adapt(took time.Duration, params naming.HealthParams) {
 	t.interval = max(min(d, millis(params.Max)), millis(params.Min), minInterval)
 }
 
-func millis(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+// millis returns n ms, at most a day: operators set it.
+func millis(n int) time.Duration { return time.Duration(min(n, 24*60*60*1000)) * time.Millisecond }
 
 // check makes one check, reports what follows from it, and schedules the next.
 func (p *Prober) check(t *target) {

@@ -101,6 +101,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	n.settings, err = n.store.Settings(func(sw *naming.Switches) {
 		if s := n.live.Load(); s != nil {
 			s.SetRules(n.rules(sw))
+			n.prober.Retune()
 		}
 	})
 	if err != nil {
