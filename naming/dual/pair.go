@@ -89,6 +89,15 @@ func (p *pair) Inherit(env naming.Env, h naming.Heritage) naming.Effects {
 	return e
 }
 
+// Credit takes over the later word on when the instances were last heard of.
+func (p *pair) Credit(env naming.Env, h naming.Heritage) naming.Effects {
+	e := p.structure.Credit(env, h)
+	if e.Changed {
+		p.took(env.Now, e.Events)
+	}
+	return e
+}
+
 // Reconcile takes over what the store holds.
 func (p *pair) Reconcile(env naming.Env, saved naming.Saved) naming.Effects {
 	e := p.structure.Reconcile(env, saved)

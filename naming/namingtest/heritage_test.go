@@ -270,9 +270,15 @@ func TestCreditTakesOverLaterBeats(t *testing.T) {
 			healthy.Healthy = true
 			v.Instances[i] = &healthy
 		}
+		a.do(19*time.Second, naming.Tick{}) // double write has caught up
 		e := a.Credit(at(20*time.Second), b.Heritage(v, naming.Instant(20*time.Second)))
 		if !e.Changed || !a.has("1").Healthy {
 			t.Error("not healthy again")
+		}
+		if both, ok := a.Owner.(*dual.Service); ok && both.Layout().DoubleWrite {
+			if _, _, waits := both.Pending(); !waits {
+				t.Error("the other structure is not told")
+			}
 		}
 		a.do(26*time.Second, naming.Tick{})
 		if !a.has("1").Healthy || a.has("2").Healthy {
