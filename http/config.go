@@ -19,8 +19,10 @@ type Config struct {
 	Members       Members
 	Upgrade       Upgrade
 
-	Inspector Inspector        // nil: there is nothing to inspect
-	Pushes    func() PushStats // nil: nothing is pushed
+	By1X      func() bool       // whether the logic of 1.X is in force; nil: never
+	Inspector Inspector         // nil: there is nothing to inspect
+	Pushes    func() PushStats  // nil: nothing is pushed
+	Checks    func() CheckStats // nil: nothing is checked
 
 	Version    string // of Nacos, as clients are told; "": 2.0.3
 	Standalone bool
@@ -47,6 +49,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.By1X == nil {
+		c.By1X = func() bool { return false }
+	}
+	if c.Checks == nil {
+		c.Checks = func() CheckStats { return CheckStats{} }
 	}
 	if c.Pushes == nil {
 		c.Pushes = func() PushStats { return PushStats{} }
@@ -75,3 +83,6 @@ type PushStats struct {
 	Sent, Failed     int64         // pushes; a repeated packet is one push
 	AvgCost, MaxCost time.Duration // from sending to acknowledgement
 }
+
+// CheckStats count checks of persistent instances since the start.
+type CheckStats struct{ TCP, HTTP, MySQL int64 }

@@ -16,11 +16,15 @@ func (r *request) gate() bool {
 		if q := r.URI().QueryString(); len(q) > 0 {
 			target = string(r.Request.Header.RequestURI())
 		}
-		for prefix, status := range sw.LimitedURLMap {
-			if strings.HasPrefix(target, prefix) {
-				r.SetStatusCode(status)
-				return false
+		longest := ""
+		for prefix := range sw.LimitedURLMap {
+			if len(prefix) > len(longest) && strings.HasPrefix(target, prefix) {
+				longest = prefix // Nacos takes any
 			}
+		}
+		if longest != "" {
+			r.SetStatusCode(sw.LimitedURLMap[longest])
+			return false
 		}
 	}
 	st := r.s.status()

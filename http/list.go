@@ -17,13 +17,12 @@ func (r *request) listInstances() error {
 		return r.err
 	}
 	sw := r.s.cfg.Settings.Switches()
-	if udpPort > 0 && sw.PushEnabled {
-		if err := r.subscribe(key, udpPort, clusters, sw); err != nil {
-			return err
-		}
+	cache := sw.DefaultPushCacheMillis
+	if pushed := udpPort > 0 && sw.PushEnabled && r.subscribe(key, udpPort, clusters, sw); !pushed && r.s.cfg.By1X() {
+		cache = sw.DefaultCacheMillis // 2.0 has one for all
 	}
 	r.json(wire.AppendList(r.begin(), key, r.s.cfg.Reader.View(key), wire.Query{
-		Clusters: clusters, HealthyOnly: healthyOnly, CacheMillis: sw.DefaultPushCacheMillis, Now: time.Now(),
+		Clusters: clusters, HealthyOnly: healthyOnly, CacheMillis: cache, Now: time.Now(),
 	}))
 	return nil
 }

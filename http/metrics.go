@@ -60,6 +60,10 @@ func (m monitor) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(monitorDesc, prometheus.GaugeValue, v, "naming", name)
 	}
 	n, p := m.s.cfg.Reader.Counts(), m.s.cfg.Pushes()
+	c := m.s.cfg.Checks()
+	gauge("mysqlHealthCheck", float64(c.MySQL))
+	gauge("httpHealthCheck", float64(c.HTTP))
+	gauge("tcpHealthCheck", float64(c.TCP))
 	gauge("serviceCount", float64(n.Services))
 	gauge("ipCount", float64(n.Instances))
 	gauge("subscriberCount", float64(n.Subscribers))

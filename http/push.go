@@ -13,22 +13,23 @@ import (
 )
 
 // subscribe takes a list query that names a UDP port for a subscription, if its client
-// can read pushes and may have them sent where it says. A client that is not pushed polls.
-func (r *request) subscribe(key naming.Key, udpPort int, clusters string, sw *naming.Switches) error {
+// can read pushes and may have them sent where it says, and tells whether it did. A client
+// that is not pushed polls.
+func (r *request) subscribe(key naming.Key, udpPort int, clusters string, sw *naming.Switches) bool {
 	if udpPort < 1024 || udpPort > 65535 || !pushable(r.agent(), sw) {
-		return nil
+		return false
 	}
 	ip, err := netip.ParseAddr(string(r.optional("clientIP")))
 	if err != nil {
-		return nil
+		return false
 	}
 	ip = ip.WithZone("").Unmap()
 	if ip.IsUnspecified() || ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		return nil
+		return false
 	}
 	peer, ok := netip.AddrFromSlice(r.RemoteIP())
 	if !ok || !r.s.cfg.PushAllowed(ip, peer.Unmap()) {
-		return nil
+		return false
 	}
 	app := "unknown"
 	if b := r.optional("app"); len(b) > 0 {
@@ -40,7 +41,7 @@ func (r *request) subscribe(key naming.Key, udpPort int, clusters string, sw *na
 		App:      app,
 		Clusters: clusters,
 	})
-	return nil
+	return true
 }
 
 // DefaultPushAllowed returns the rule for who may be pushed. Nacos pushes to any address

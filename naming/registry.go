@@ -39,7 +39,7 @@ type Counts struct{ Services, Instances, Subscribers int }
 // Subscriptions is where a front announces a client that wants to be pushed.
 type Subscriptions interface {
 	// Subscribe records or refreshes a subscription: one per (address, service), the later
-	// one wins. It lapses when it is not repeated (30 s in Nacos 2.0).
+	// one wins. It lapses when it is not repeated ([Switches.SubscriptionTTL]).
 	Subscribe(key Key, s Subscriber)
 	// Subscribers returns the live subscriptions of a service, in no particular order.
 	Subscribers(key Key) []Subscriber

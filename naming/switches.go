@@ -1,5 +1,7 @@
 package naming
 
+import "time"
+
 // HealthParams bound the adaptive interval of one kind of server-side check, in ms.
 type HealthParams struct {
 	Max    int     `json:"max"`
@@ -45,6 +47,14 @@ type Switches struct {
 	HealthCheckWhiteList                     []string       `json:"healthCheckWhiteList"`
 	Name                                     string         `json:"name"`
 	Checksum                                 *string        `json:"checksum"`
+}
+
+// SubscriptionTTL returns how long a subscription lives without being repeated. Clients
+// repeat it at defaultPushCacheMillis; one may be lost. Nacos 2.0 drops an idle client after
+// 30 s, but not before that time.
+func (s *Switches) SubscriptionTTL() time.Duration {
+	const day = 24 * 60 * 60 * 1000
+	return max(30*time.Second, 2*time.Duration(min(s.DefaultPushCacheMillis, day))*time.Millisecond)
 }
 
 // DefaultSwitches returns the switches of a new server (Nacos 2.0.3).

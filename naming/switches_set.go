@@ -3,6 +3,7 @@ package naming
 import (
 	"maps"
 	"math"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -28,6 +29,30 @@ func (s *Switches) Set(entry, value string) (*Switches, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Hides reports whether setting an entry over now would hide what has changed from s to now.
+func (s *Switches) Hides(now *Switches, entry, value string) (bool, error) {
+	if s == nil || s == now {
+		return false, nil
+	}
+	over, err := s.Set(entry, value)
+	if err != nil {
+		return false, err
+	}
+	overNow, err := now.Set(entry, value)
+	if err != nil {
+		return false, err
+	}
+	was, is := reflect.ValueOf(s).Elem(), reflect.ValueOf(now).Elem()
+	wasOver, isOver := reflect.ValueOf(over).Elem(), reflect.ValueOf(overNow).Elem()
+	same := func(a, b reflect.Value) bool { return reflect.DeepEqual(a.Interface(), b.Interface()) }
+	for i := range was.NumField() {
+		if !same(was.Field(i), is.Field(i)) && same(wasOver.Field(i), isOver.Field(i)) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (s *Switches) clone() *Switches {

@@ -8,6 +8,9 @@ const (
 	minCheckMax = 3000
 )
 
+// minCache keeps clients from asking all the time, or at all: some read no negative number.
+const minCache = 1000
+
 // setBatch replaces all switches by those of a JSON object; what it does not name gets its
 // default. As in Nacos it leaves out enableStandalone, healthCheckWhiteList and
 // pushCSharpVersion, and here name and checksum, which are no switches.
@@ -50,6 +53,8 @@ func (s *Switches) checkBatch() error {
 		return Invalid("malformed factor")
 	case s.ClientBeatInterval < 1:
 		return Invalid("clientBeatInterval must be positive")
+	case s.DefaultCacheMillis < minCache || s.DefaultPushCacheMillis < minCache:
+		return Invalid("min default cache time  is too small(<%d)", minCache)
 	}
 	for _, status := range s.LimitedURLMap {
 		if status <= 0 || status > 999 {

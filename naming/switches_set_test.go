@@ -2,9 +2,11 @@ package naming
 
 import (
 	"encoding/json"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSetSwitch(t *testing.T) {
@@ -149,6 +151,8 @@ func TestSetBatch(t *testing.T) {
 		`{"httpHealthParams":{"max":3000,"min":500,"factor":1.1}}`:                                                  "malformed factor",
 		`{"tcpHealthParams":{"max":3000,"min":500,"factor":-0.1}}`:                                                  "malformed factor",
 		`{"clientBeatInterval":0}`:                                                                                  "clientBeatInterval must be positive",
+		`{"defaultCacheMillis":999}`:                                                                                "min default cache time  is too small(<1000)",
+		`{"defaultPushCacheMillis":-1}`:                                                                             "min default cache time  is too small(<1000)",
 		`{"limitedUrlMap":{"/":0}}`:                                                                                 "illegal normal status code: 0",
 		`{"overriddenServerStatus":"SIDEWAYS"}`:                                                                     "overriddenServerStatus must be one of",
 		`null`:                                                                                                      "no JSON object",
@@ -176,5 +180,45 @@ func TestSetCopies(t *testing.T) {
 	*c.OverriddenServerStatus, *c.Checksum = "x", "x"
 	if s.Masters[0] != "m" || s.IncrementalList[0] != "i" || s.HealthCheckWhiteList[0] != "h" || s.AdWeightMap["a"] != 1 || s.LimitedURLMap["/"] != 404 || *s.OverriddenServerStatus != "UP" || *s.Checksum != "c" {
 		t.Errorf("shared: %+v", s)
+	}
+}
+
+func TestSubscriptionTTL(t *testing.T) {
+	for millis, want := range map[int64]time.Duration{0: 30 * time.Second, 10000: 30 * time.Second, 20000: 40 * time.Second, math.MaxInt64: 48 * time.Hour} {
+		if got := (&Switches{DefaultPushCacheMillis: millis}).SubscriptionTTL(); got != want {
+			t.Errorf("%d ms: %v, want %v", millis, got, want)
+		}
+	}
+}
+
+// An entry over switches that change hides the change exactly when it sets the same.
+func TestHides(t *testing.T) {
+	for _, c := range []struct {
+		changed, over [2]string
+		want          bool
+	}{
+		{[2]string{"check", "false"}, [2]string{"check", "true"}, true},
+		{[2]string{"check", "false"}, [2]string{"check", "false"}, true},
+		{[2]string{"check", "false"}, [2]string{"pushEnabled", "false"}, false},
+		{[2]string{"check", "true"}, [2]string{"check", "false"}, false}, // nothing changed
+		{[2]string{"check", "false"}, [2]string{"batch", "{}"}, true},
+		{[2]string{"limitedUrlMap", "/a:1"}, [2]string{"limitedUrlMap", "/b:1"}, true},
+		{[2]string{"limitedUrlMap", "/a:1"}, [2]string{"limitedUrlMap", ""}, false}, // which sets nothing
+		{[2]string{"masters", "a"}, [2]string{"nonsense", ""}, false},
+	} {
+		was := DefaultSwitches()
+		is, err := was.Set(c.changed[0], c.changed[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := was.Hides(is, c.over[0], c.over[1]); got != c.want || err != nil {
+			t.Errorf("%v over %v: %v %v", c.over, c.changed, got, err)
+		}
+	}
+	if _, err := DefaultSwitches().Hides(DefaultSwitches(), "healthCheckTimes", "x"); err == nil {
+		t.Error("a wrong value hides nothing?")
+	}
+	if got, err := (*Switches)(nil).Hides(DefaultSwitches(), "check", "x"); got || err != nil {
+		t.Error("something was hidden before there was anything")
 	}
 }

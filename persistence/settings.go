@@ -21,8 +21,9 @@ type Settings struct {
 	turn     chan struct{} // held by the change at work
 	onChange []func(*naming.Switches)
 
-	sum   uint64      // of the stored switches; guarded by turn
-	debug [][2]string // what was set for this node only, in order; guarded by turn
+	sum    uint64           // of the stored switches; guarded by turn
+	stored *naming.Switches // as of sum
+	debug  [][2]string      // what was set for this node only, in order; guarded by turn
 
 	switches   atomic.Pointer[naming.Switches]
 	namespaces atomic.Pointer[[]naming.Namespace]
@@ -81,7 +82,12 @@ func (s *Settings) load(always bool) error {
 	if sum == s.sum && !always {
 		return nil
 	}
-	s.sum = sum
+	before := s.stored
+	s.sum, s.stored = sum, switches
+	s.debug = slices.DeleteFunc(s.debug, func(d [2]string) bool {
+		hides, err := before.Hides(switches, d[0], d[1])
+		return hides || err != nil
+	})
 	for _, d := range s.debug {
 		changed, err := switches.Set(d[0], d[1])
 		if err != nil {
@@ -124,7 +130,7 @@ func (s *Settings) reload(ctx context.Context) error {
 func (s *Settings) Switches() *naming.Switches { return s.switches.Load() }
 
 // SetSwitch implements [naming.Settings]. What debug set stays this node's until its end,
-// or until the same entry is set for all: a later durable change does not write it down.
+// or until the same is set for all: a later durable change does not write it down.
 func (s *Settings) SetSwitch(ctx context.Context, entry, value string, debug bool) error {
 	if debug {
 		if err := s.begin(ctx); err != nil {
@@ -154,7 +160,7 @@ func (s *Settings) SetSwitch(ctx context.Context, entry, value string, debug boo
 	}, func() { s.forget(entry) })
 }
 
-// forget ends what debug set of an entry.
+// forget ends what debug set of an entry. What it hides of another is found out by load.
 func (s *Settings) forget(entry string) {
 	s.debug = slices.DeleteFunc(s.debug, func(d [2]string) bool { return d[0] == entry })
 }

@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"errors"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -143,5 +144,55 @@ func TestRefusedChangeChangesNothing(t *testing.T) {
 func (s *Settings) awaitTurn() {
 	for len(s.turn) == 0 {
 		runtime.Gosched()
+	}
+}
+
+// What debug set lasts until the same is set for all, here or on another node.
+func TestDebugSwitches(t *testing.T) {
+	ctx := t.Context()
+	b := open(t, t.TempDir())
+	for _, c := range []struct {
+		name            string
+		debug, then     [2]string
+		elsewhere, lost bool
+	}{
+		{"another entry", [2]string{"check", "false"}, [2]string{"healthCheckTimes", "5"}, false, false},
+		{"another entry elsewhere", [2]string{"check", "false"}, [2]string{"healthCheckTimes", "6"}, true, false},
+		{"the entry", [2]string{"check", "false"}, [2]string{"check", "true"}, false, true},
+		{"the entry elsewhere", [2]string{"healthCheckTimes", "9"}, [2]string{"healthCheckTimes", "7"}, true, true},
+		{"a batch hides all", [2]string{"batch", `{"checkTimes":9}`}, [2]string{"pushEnabled", "false"}, true, true},
+		{"all are set", [2]string{"lightBeatEnabled", "false"}, [2]string{"batch", `{"checkTimes":3}`}, true, false},
+		{"all are set, this one too", [2]string{"healthCheckTimes", "9"}, [2]string{"batch", `{"checkTimes":4}`}, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, other := settings(t, b), settings(t, b)
+			set := func(s *Settings, entry [2]string, debug bool) {
+				t.Helper()
+				if err := s.SetSwitch(ctx, entry[0], entry[1], debug); err != nil {
+					t.Fatal(err)
+				}
+			}
+			set(s, c.debug, true)
+			if c.elsewhere {
+				set(other, c.then, false)
+				if err := s.reload(ctx); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				set(s, c.then, false)
+			}
+			if lost := len(s.debug) == 0; lost != c.lost {
+				t.Errorf("lost: %v", lost)
+			}
+			want, err := settings(t, b).Switches(), error(nil)
+			if !c.lost {
+				if want, err = want.Set(c.debug[0], c.debug[1]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !reflect.DeepEqual(s.Switches(), want) {
+				t.Errorf("%+v, want %+v", s.Switches(), want)
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package replica
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"nactor/naming"
 	"nactor/naming/v2"
@@ -157,16 +158,16 @@ func (s *Store) Subscribers(key naming.Key) []naming.Subscriber {
 	return nil
 }
 
-// ExpireSubscribers drops the subscriptions that were not repeated in time. To be called
-// every few seconds.
-func (s *Store) ExpireSubscribers() {
+// ExpireSubscribers drops the subscriptions that were not repeated for longer than ttl. To
+// be called every few seconds.
+func (s *Store) ExpireSubscribers(ttl time.Duration) {
 	now := s.now()
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.Lock()
 		for key, e := range sh.entries {
 			if e.subs.Len() > 0 {
-				s.subscribers.Add(-int64(e.subs.Expire(now)))
+				s.subscribers.Add(-int64(e.subs.Expire(now, ttl)))
 				sh.tidy(key, e)
 			}
 		}

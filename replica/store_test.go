@@ -107,13 +107,17 @@ func TestSubscribersAreNoticedAndLapse(t *testing.T) {
 	c.now = naming.Instant(20 * time.Second)
 	s.Subscribe(key, subscriber(2))
 	c.now = naming.Instant(31 * time.Second)
-	s.ExpireSubscribers()
+	s.ExpireSubscribers(31 * time.Second)
+	if n := s.Counts().Subscribers; n != 2 {
+		t.Errorf("%d subscribers within the time", n)
+	}
+	s.ExpireSubscribers(30 * time.Second)
 	if subs := s.Subscribers(key); len(subs) != 1 || subs[0].Addr.Port() != 2 || s.Counts().Subscribers != 1 {
 		t.Errorf("after 31 s: %v, %+v", subs, s.Counts())
 	}
 	s.Drop(key, naming.Revision{Activation: 9})
 	c.now = naming.Instant(60 * time.Second)
-	s.ExpireSubscribers()
+	s.ExpireSubscribers(30 * time.Second)
 	if n := len(s.shard(key).entries); n != 0 {
 		t.Errorf("%d entries are left of nothing", n)
 	}

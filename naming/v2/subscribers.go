@@ -7,10 +7,6 @@ import (
 	"nactor/naming"
 )
 
-// SubscriptionTTL is how long a subscription lives without being repeated (Nacos 2.0: an
-// idle client without publications goes after 30 s).
-const SubscriptionTTL = 30 * time.Second
-
 // Subscribers is who wants to be told of one service: one subscription per client, the
 // later replaces the earlier. The zero value is ready to use. Not safe for concurrent use.
 type Subscribers struct {
@@ -37,11 +33,12 @@ func (s *Subscribers) Subscribe(now naming.Instant, sub naming.Subscriber) bool 
 	return true
 }
 
-// Expire drops the subscriptions that were not repeated in time and returns how many.
-func (s *Subscribers) Expire(now naming.Instant) int {
+// Expire drops the subscriptions that were not repeated for longer than ttl and returns how
+// many.
+func (s *Subscribers) Expire(now naming.Instant, ttl time.Duration) int {
 	n := 0
 	for addr, sub := range s.by {
-		if now.Since(sub.seen) > SubscriptionTTL {
+		if now.Since(sub.seen) > ttl {
 			delete(s.by, addr)
 			n++
 		}

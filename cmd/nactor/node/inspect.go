@@ -124,6 +124,12 @@ func (n *Node) pushes() http.PushStats {
 	return http.PushStats{Sent: s.Sent, Failed: s.Failed, AvgCost: s.AvgCost, MaxCost: s.MaxCost}
 }
 
+// checks returns what was checked.
+func (n *Node) checks() http.CheckStats {
+	s := n.prober.Stats()
+	return http.CheckStats{TCP: s.TCP, HTTP: s.HTTP, MySQL: s.MySQL}
+}
+
 // Actors implements http.Inspector.
 func (n *Node) Actors(ctx context.Context, q http.ActorQuery) ([]http.Actor, int, error) {
 	if q.Kind != "" && q.Kind != actors.ServiceKind {

@@ -183,14 +183,16 @@ func (n *Node) serve() {
 	n.measure(metrics)
 	n.front = http.New(http.Config{
 		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Subscriptions: n.views, Settings: n.upgradeSettings(),
-		Members: n, Upgrade: n, Inspector: n, Pushes: n.pushes, Metrics: metrics, Version: n.cfg.AsVersion, Standalone: n.cfg.Mode == config.Standalone,
+		Members: n, Upgrade: n, By1X: n.by1X, Inspector: n, Pushes: n.pushes, Checks: n.checks, Metrics: metrics, Version: n.cfg.AsVersion, Standalone: n.cfg.Mode == config.Standalone,
 	})
 	n.wg.Go(func() {
 		if err := n.front.Serve(n.listener); err != nil {
 			n.end(err)
 		}
 	})
-	n.wg.Go(func() { n.every(5*time.Second, n.views.ExpireSubscribers) })
+	n.wg.Go(func() {
+		n.every(5*time.Second, func() { n.views.ExpireSubscribers(n.settings.Switches().SubscriptionTTL()) })
+	})
 }
 
 // every calls f now and then until the node stops.

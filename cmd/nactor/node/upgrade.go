@@ -134,6 +134,9 @@ func (n *Node) tooLate() error {
 		"Start this node without --as-version and %s", n.cfg.AsVersion, by, "nactor.as-version")
 }
 
+// by1X reports whether the logic of 1.X is in force here.
+func (n *Node) by1X() bool { return configured(n.cfg) && n.upgrade.State().Mode == switchover.V1 }
+
 // doubleWrite shows the switch doubleWriteEnabled as the cluster has decided, and has the
 // cluster decide when it is set.
 type doubleWrite struct {
@@ -145,7 +148,10 @@ type doubleWrite struct {
 // shownSwitches are the store's switches with another doubleWriteEnabled.
 type shownSwitches struct{ stored, shown *naming.Switches }
 
-const entryDoubleWrite = "doubleWriteEnabled"
+const (
+	entryDoubleWrite = "doubleWriteEnabled"
+	entryBatch       = "batch"
+)
 
 // Switches implements naming.Settings.
 func (d *doubleWrite) Switches() *naming.Switches {
@@ -164,16 +170,25 @@ func (d *doubleWrite) Switches() *naming.Switches {
 
 // SetSwitch implements naming.Settings.
 func (d *doubleWrite) SetSwitch(ctx context.Context, entry, value string, debug bool) error {
-	if entry != entryDoubleWrite {
+	if entry != entryDoubleWrite && entry != entryBatch {
 		return d.Settings.SetSwitch(ctx, entry, value, debug)
 	}
 	wanted, err := d.Switches().Set(entry, value)
 	state := d.n.upgrade.State()
+	closes := err == nil && !wanted.DoubleWriteEnabled && !state.Closed()
 	switch {
 	case err != nil:
 		return err
-	case debug:
-		return naming.Invalid("%s is a decision of the whole cluster: set it without debug", entry)
+	case debug && (closes || entry == entryDoubleWrite):
+		return naming.Invalid("%s is a decision of the whole cluster: set it without debug", entryDoubleWrite)
+	case entry == entryBatch:
+		// First what may be refused: then nothing has changed. The rest can be tried again.
+		if closes {
+			if err := d.n.upgrade.Close(ctx); err != nil {
+				return err
+			}
+		}
+		return d.Settings.SetSwitch(ctx, entry, value, debug)
 	case wanted.DoubleWriteEnabled && state.Closed():
 		return naming.Invalid("double write has been closed at %s, which is for good: the cluster cannot go back to 1.X", state.DecidedAt.Format(time.RFC3339))
 	case wanted.DoubleWriteEnabled:
