@@ -76,6 +76,8 @@ type nobody struct{ net.Conn }
 
 func (nobody) Close() error                    { return nil }
 func (nobody) Read([]byte) (int, error)        { return 0, io.EOF }
+func (nobody) Write(b []byte) (int, error)     { return len(b), nil }
+func (nobody) SetDeadline(time.Time) error     { return nil }
 func (nobody) SetReadDeadline(time.Time) error { return nil }
 
 // fails is an answer.

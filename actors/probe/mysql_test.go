@@ -493,3 +493,52 @@ func realMySQL(t *testing.T) naming.Addr {
 	t.Fatal("the server did not start in a minute")
 	return addr
 }
+
+// Of a server that is a slave for a while, three checks in a row must say so; an error is
+// enough. The intervals are those of mysqlHealthParams.
+func TestMySQLHealth(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		answers map[string]mysqltest.Result
+		checks  int
+	}{
+		{"slave", mysqltest.ReadOnly("ON"), 3},
+		{"error", nil, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := start(t, Config{})
+				answers := mysqltest.ReadOnly("OFF")
+				w.answer = func(ctx context.Context, a string) (net.Conn, error) {
+					s := mysqltest.Server{User: "u", Password: "p", Answers: answers}
+					return talks(func(conn net.Conn) { s.Serve(conn) })(ctx, a)
+				}
+				w.show(view(withChecker(naming.HealthChecker{Type: "MYSQL", User: "u", Password: "p", Command: readOnlyCommand}), persistent("10.0.0.1", true)))
+				pass(30 * time.Second)
+				w.taken()
+				pass(20 * time.Second)
+				if d, r := w.taken(); len(d) < 9 || len(d) > 11 || len(r) != 0 {
+					t.Errorf("%d checks in 20 s at an interval of 2 s, reports %v", len(d), r)
+				}
+				flip := func(healthy bool, now map[string]mysqltest.Result, checks int) {
+					t.Helper()
+					w.set(func() { answers = now })
+					for n := 0; ; {
+						pass(grain)
+						d, r := w.taken()
+						n += len(d)
+						if len(r) == 0 && n <= checks {
+							continue
+						}
+						if len(r) != 1 || r[0].Healthy != healthy || n != checks {
+							t.Fatalf("after %d checks %v, want after %d", n, r, checks)
+						}
+						return
+					}
+				}
+				flip(false, c.answers, c.checks)
+				flip(true, mysqltest.ReadOnly("OFF"), 3)
+			})
+		})
+	}
+}

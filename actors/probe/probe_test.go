@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"nactor/naming"
 )
 
@@ -455,7 +457,7 @@ func TestStop(t *testing.T) {
 }
 
 func TestAdapt(t *testing.T) {
-	tcp, http := naming.DefaultSwitches().TCPHealthParams, naming.DefaultSwitches().HTTPHealthParams
+	tcp, http, mysql := naming.DefaultSwitches().TCPHealthParams, naming.DefaultSwitches().HTTPHealthParams, naming.DefaultSwitches().MySQLHealthParams
 	for _, c := range []struct {
 		interval, took time.Duration
 		params         naming.HealthParams
@@ -468,6 +470,9 @@ func TestAdapt(t *testing.T) {
 		{7 * time.Second, 5 * time.Second, tcp, 5 * time.Second},
 		{2 * time.Second, time.Second, http, 1850 * time.Millisecond},
 		{500 * time.Millisecond, time.Millisecond, http, 500 * time.Millisecond},
+		{2 * time.Second, 4 * time.Second, mysql, 2700 * time.Millisecond},
+		{7 * time.Second, 3 * time.Second, mysql, 3 * time.Second},
+		{time.Second, 0, mysql, 2 * time.Second},
 		{time.Second, 0, naming.HealthParams{}, minInterval},
 	} {
 		g := &target{interval: c.interval}
@@ -475,5 +480,80 @@ func TestAdapt(t *testing.T) {
 		if (g.interval - c.want).Abs() > time.Millisecond {
 			t.Errorf("%v, took %v: %v, want %v", c.interval, c.took, g.interval, c.want)
 		}
+	}
+}
+
+// Whatever the switches say, checks neither run all the time nor cease.
+func TestAdaptBounds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		params := naming.HealthParams{Max: rapid.Int().Draw(t, "max"), Min: rapid.Int().Draw(t, "min"), Factor: rapid.Float64().Draw(t, "factor")}
+		took := time.Duration(rapid.Int64Min(0).Draw(t, "took"))
+		g := &target{interval: time.Duration(rapid.Int64Range(int64(minInterval), int64(24*time.Hour)).Draw(t, "interval"))}
+		g.adapt(took, params)
+		if g.interval < minInterval || g.interval > 24*time.Hour {
+			t.Errorf("%v", g.interval)
+		}
+		if least, most := millis(params.Min), millis(params.Max); least >= minInterval && least <= most && (g.interval < least || g.interval > most) {
+			t.Errorf("%v is not between %v and %v", g.interval, least, most)
+		}
+	})
+}
+
+// New bounds of the intervals hold at once, for each kind of check.
+func TestRetune(t *testing.T) {
+	for _, c := range []struct {
+		kind   string
+		params func(*naming.Switches) *naming.HealthParams
+	}{
+		{"TCP", func(s *naming.Switches) *naming.HealthParams { return &s.TCPHealthParams }},
+		{"HTTP", func(s *naming.Switches) *naming.HealthParams { return &s.HTTPHealthParams }},
+		{"MYSQL", func(s *naming.Switches) *naming.HealthParams { return &s.MySQLHealthParams }},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := start(t, Config{})
+				set := func(p naming.HealthParams) {
+					changed := *w.switches.Load()
+					*c.params(&changed) = p
+					w.switches.Store(&changed)
+					w.Retune()
+				}
+				count := func(d time.Duration) int {
+					pass(d)
+					dialled, _ := w.taken()
+					return len(dialled)
+				}
+				set(naming.HealthParams{Max: 600_000, Min: 600_000, Factor: 0.5})
+				var in []*naming.Instance
+				for i := range 50 {
+					in = append(in, persistent(fmt.Sprintf("10.0.0.%03d", i), false))
+				}
+				w.show(view(withChecker(naming.HealthChecker{Type: c.kind, Path: "/", Command: "select 1"}), in...))
+				if n := count(time.Minute); n == 0 || n > 200 {
+					t.Errorf("%d checks in the first minute", n)
+				}
+				count(20 * time.Minute)
+				if n := count(20 * time.Minute); n != 100 {
+					t.Errorf("%d checks in two intervals of ten minutes, want 100", n)
+				}
+				w.switches.Store(w.switches.Load())
+				w.Retune() // nothing is new
+				if n := count(time.Second); n > 25 {
+					t.Errorf("%d checks at once", n)
+				}
+				set(naming.HealthParams{Max: 3000, Min: 3000, Factor: 0.5})
+				if n := count(3 * time.Second); n < 45 || n > 105 {
+					t.Errorf("%d checks in the first 3 s, want 50", n)
+				}
+				if n := count(30 * time.Second); n < 450 || n > 550 {
+					t.Errorf("%d checks in 30 s, want 500", n)
+				}
+				set(naming.HealthParams{Max: 60_000, Min: 60_000, Factor: 0.5})
+				count(time.Minute)
+				if n := count(2 * time.Minute); n < 95 || n > 105 {
+					t.Errorf("%d checks in two minutes, want 100", n)
+				}
+			})
+		})
 	}
 }

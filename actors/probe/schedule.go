@@ -181,8 +181,10 @@ func (t *target) adapt(took time.Duration, params naming.HealthParams) {
 	t.interval = max(min(d, millis(params.Max)), millis(params.Min), minInterval)
 }
 
-// millis returns n ms, at most a day: operators set it.
-func millis(n int) time.Duration { return time.Duration(min(n, 24*60*60*1000)) * time.Millisecond }
+// millis returns n ms, from 0 to a day: operators set it.
+func millis(n int) time.Duration {
+	return time.Duration(min(max(n, 0), 24*60*60*1000)) * time.Millisecond
+}
 
 // check makes one check, reports what follows from it, and schedules the next.
 func (p *Prober) check(t *target) {
