@@ -146,7 +146,7 @@ func (g *group) resident() int64 {
 // goes waits until all nodes go by a mode, with or without double write.
 func (g *group) goes(ctx context.Context, mode switchover.Mode, double bool) (switchover.State, error) {
 	var e switchover.Explanation
-	err := await(ctx, func() error {
+	err := await(ctx, askEvery, func() error {
 		e = switchover.Explanation{}
 		if err := ask(ctx, g.members[0].addr, "/v1/ns/upgrade/ops/explain", &e); err != nil {
 			return err
@@ -179,9 +179,10 @@ func (g *group) close(ctx context.Context) error {
 	return err
 }
 
-// drained waits until no service of any node waits for a double write.
+// drained waits until no service of any node waits for a double write. It asks seldom: each
+// answer is a walk over all services.
 func (g *group) drained(ctx context.Context) error {
-	err := await(ctx, func() error {
+	err := await(ctx, 5*askEvery, func() error {
 		for _, m := range g.members {
 			var counts struct {
 				Waiting int `json:"doubleWriteDelayTaskCount"`
@@ -204,14 +205,14 @@ func (g *group) drained(ctx context.Context) error {
 // patience is how long a cluster may take to become what it is waited for.
 const patience = 60 * time.Second
 
-// askEvery is the pause between two questions to a node that is waited for.
+// askEvery is the pause between two quick questions.
 const askEvery = 100 * time.Millisecond
 
-// await asks until check succeeds; its last error tells what was missing.
-func await(ctx context.Context, check func() error) error {
+// await checks until that succeeds; the last error tells what was missing.
+func await(ctx context.Context, pause time.Duration, check func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	t := time.NewTicker(askEvery)
+	t := time.NewTicker(pause)
 	defer t.Stop()
 	for {
 		err := check()

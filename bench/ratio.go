@@ -16,12 +16,13 @@ func ratios(values, base []float64) []float64 {
 	return out
 }
 
-// spread tells between which values some lie.
+// spread tells between which values the middle half of some lies.
 func spread(v []float64) string {
 	if len(v) == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f–%.2f", slices.Min(v), slices.Max(v))
+	v = slices.Sorted(slices.Values(v))
+	return fmt.Sprintf("%.2f–%.2f", v[len(v)/4], v[len(v)-1-len(v)/4])
 }
 
 // met tells whether what was asked for is there.

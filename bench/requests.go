@@ -49,16 +49,6 @@ func (f Fleet) Register(i int) []byte {
 	return form("POST", "/nacos/v1/ns/instance", body.Encode())
 }
 
-// Deregister returns the deregistration of instance i, as the Go SDK 1.x sends it.
-func (f Fleet) Deregister(i int) []byte {
-	service, ip, port := f.address(i)
-	query := url.Values{
-		"namespaceId": {"public"}, "serviceName": {"DEFAULT_GROUP@@" + service}, "clusterName": {"DEFAULT"},
-		"ip": {ip}, "port": {fmt.Sprint(port)}, "ephemeral": {fmt.Sprint(!f.Persistent)},
-	}
-	return form("DELETE", "/nacos/v1/ns/instance?"+query.Encode(), "")
-}
-
 // Beat returns a heartbeat of instance i with the instance in it, as the Go SDK 1.x sends
 // it: not escaped.
 func (f Fleet) Beat(i int) []byte {

@@ -46,7 +46,7 @@ func upgradeCommand() *cobra.Command {
 	f.IntVar(&o.Flips, "flips", 3, "switches that are timed; 0: none")
 	f.IntVar(&o.Instances, "instances", 5, "instances a service")
 	f.IntVar(&o.Connections, "connections", 48, "keep-alive connections, shared among the nodes")
-	f.IntVar(&o.Rounds, "rounds", 5, "turns; the median ratio counts")
+	f.IntVar(&o.Rounds, "rounds", 8, "turns; the median ratio counts")
 	f.DurationVar(&o.Time, "time", time.Second, "length of one measurement")
 	f.DurationVar(&o.Limit, "limit", 5*time.Minute, "end after this time, come what may")
 	return c
