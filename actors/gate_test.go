@@ -105,7 +105,7 @@ func TestBeatsWaitAtTheGate(t *testing.T) {
 		s.Follow(ringOf(1, "a", "b")) // b never answers
 		time.Sleep(time.Second)
 		for i := range 50 {
-			s.gateway.credited(testKey(i), []naming.Addr{in.Addr()})
+			s.gateway.credited(testKey(i), []heard{{in.Addr(), s.Clock.Now()}})
 		}
 		if _, partitions := s.keeper.owned(); len(partitions) > 0 {
 			t.Fatal("a gate is open")
@@ -149,7 +149,7 @@ func TestBeatsAtAGateThatNeverOpens(t *testing.T) {
 		const services, each = 200, 3
 		for i := range services {
 			for j := range each {
-				s.gateway.credited(testKey(i), []naming.Addr{testInstance(j, true).Addr()})
+				s.gateway.credited(testKey(i), []heard{{testInstance(j, true).Addr(), s.Clock.Now()}})
 			}
 		}
 		time.Sleep(time.Second)
@@ -175,7 +175,7 @@ func TestBeatsAsTheGateOpens(t *testing.T) {
 		for i := range 4 {
 			wg.Go(func() {
 				for range 100 {
-					if !g.keep(testKey(i), []naming.Addr{{}}) {
+					if !g.keep(testKey(i), []heard{{}}) {
 						mu.Lock()
 						passed++
 						mu.Unlock()
@@ -201,7 +201,7 @@ func TestBeatsAsTheGateOpens(t *testing.T) {
 func TestGateIsBounded(t *testing.T) {
 	g := &gate{opened: make(chan struct{})}
 	for i := range 3 * maxKept {
-		if !g.keep(testKey(i), []naming.Addr{{}}) {
+		if !g.keep(testKey(i), []heard{{}}) {
 			t.Fatal("it is open")
 		}
 	}
@@ -228,7 +228,7 @@ func TestBeatsRightAfterTheGateOpened(t *testing.T) {
 		// Shown here after the services of the partition were woken, as one is between the
 		// opening of the gate and its turn.
 		show(s, testKey(1), in)
-		s.gateway.credited(testKey(1), []naming.Addr{in.Addr()})
+		s.gateway.credited(testKey(1), []heard{{in.Addr(), s.Clock.Now()}})
 		synctest.Wait()
 		info, err := s.inspectHere(t.Context(), testKey(1).String())
 		if err != nil || info.LastBeat < 0 {

@@ -34,7 +34,7 @@ type outbox struct {
 	mu       sync.Mutex
 	commands []*actorpb.Command
 	replies  []*actorpb.Reply
-	beats    map[naming.Key][]naming.Addr
+	beats    map[naming.Key][]heard
 	count    int // of beats
 	waiting  map[uint64]*call
 	flights  map[uint64]flight // messages of beats not taken yet
@@ -43,9 +43,15 @@ type outbox struct {
 	wake     chan struct{}
 }
 
+// heard is a heartbeat and when it came.
+type heard struct {
+	naming.Addr
+	at naming.Instant
+}
+
 // flight is a message of beats on its way.
 type flight struct {
-	sent  time.Time
+	sent  naming.Instant
 	beats *actorpb.Beats
 }
 
@@ -109,13 +115,18 @@ func (g *gateway) forward(ctx context.Context, to string, key naming.Key, cmd na
 
 // beat passes a heartbeat on to the owner of the service. False: it has to go as a command.
 func (g *gateway) beat(key naming.Key, addr naming.Addr) bool {
+	return g.pass(key, heard{addr, g.Clock.Now()})
+}
+
+// pass passes on a heartbeat that came a while ago.
+func (g *gateway) pass(key naming.Key, beat heard) bool {
 	t := g.keeper.table.Load()
 	to := t.Owner(key.Partition())
 	if to == "" {
 		return true // nobody's at the moment; whoever takes over grants a full time-out
 	}
 	if to == g.Self {
-		g.credited(key, []naming.Addr{addr})
+		g.credited(key, []heard{beat})
 		return true
 	}
 	b := g.box(to)
@@ -126,9 +137,9 @@ func (g *gateway) beat(key naming.Key, addr naming.Addr) bool {
 		return true
 	}
 	if b.beats == nil {
-		b.beats = map[naming.Key][]naming.Addr{}
+		b.beats = map[naming.Key][]heard{}
 	}
-	b.beats[key] = append(b.beats[key], addr)
+	b.beats[key] = append(b.beats[key], beat)
 	b.count++
 	if !b.due {
 		b.schedule(time.Now())
@@ -144,13 +155,13 @@ func (b *outbox) schedule(now time.Time) {
 
 // credited credits heartbeats that were answered elsewhere. They follow a service that
 // moves: the next one may come after its time.
-func (g *gateway) credited(key naming.Key, addrs []naming.Addr) {
+func (g *gateway) credited(key naming.Key, late []heard) {
 	t, p := g.keeper.table.Load(), key.Partition()
 	if owner := t.Owner(p); owner != g.Self {
-		g.redirect(owner, key, addrs)
+		g.redirect(owner, key, late)
 		return
 	}
-	if gate := t.gates[p]; gate != nil && gate.keep(key, addrs) {
+	if gate := t.gates[p]; gate != nil && gate.keep(key, late) {
 		return
 	}
 	h := g.handles.find(key)
@@ -164,17 +175,17 @@ func (g *gateway) credited(key naming.Key, addrs []naming.Addr) {
 		return
 	}
 	if pid := g.locate(h); pid != nil {
-		g.place.System().Root.Send(pid, &beats{addrs})
+		g.place.System().Root.Send(pid, &beats{late})
 	}
 }
 
 // redirect passes heartbeats on to another owner.
-func (g *gateway) redirect(owner string, key naming.Key, addrs []naming.Addr) {
+func (g *gateway) redirect(owner string, key naming.Key, late []heard) {
 	if owner == "" || owner == g.Self {
 		return
 	}
-	for _, a := range addrs {
-		g.beat(key, a)
+	for _, b := range late {
+		g.pass(key, b)
 	}
 }
 
@@ -194,14 +205,14 @@ func (g *gateway) lost(id string) {
 	// Heartbeats may be credited twice, but not never: to whoever is the owner now.
 	for _, f := range flights {
 		for _, s := range f.beats.Services {
-			for _, a := range s.Addrs {
-				g.beat(s.Key.Naming(), a.Naming())
+			for _, beat := range beatsOf(s, f.sent) {
+				g.pass(s.Key.Naming(), beat)
 			}
 		}
 	}
-	for key, addrs := range beats {
-		for _, a := range addrs {
-			g.beat(key, a)
+	for key, late := range beats {
+		for _, beat := range late {
+			g.pass(key, beat)
 		}
 	}
 	for _, c := range waiting {
@@ -243,11 +254,7 @@ func (g *gateway) receive(from string, message proto.Message) {
 			if g.stood() {
 				break
 			}
-			addrs := make([]naming.Addr, 0, len(s.Addrs))
-			for _, a := range s.Addrs {
-				addrs = append(addrs, a.Naming())
-			}
-			g.credited(s.Key.Naming(), addrs)
+			g.credited(s.Key.Naming(), beatsOf(s, g.Clock.Now()))
 		}
 		g.Peers.Send(from, inboxCommand, &actorpb.BeatsTaken{Id: m.Id})
 	case *actorpb.BeatsTaken:
@@ -398,16 +405,29 @@ func shift[T any](queue *[]T) ([]T, bool) {
 	return all[:messagesAtOnce:messagesAtOnce], true
 }
 
-// again puts heartbeats back that may have been lost on their way.
-func (b *outbox) again(m *actorpb.Beats) {
-	if b.beats == nil {
-		b.beats = map[naming.Key][]naming.Addr{}
+// beatsOf returns the heartbeats of a service in a message that was made at a time.
+func beatsOf(s *actorpb.ServiceBeats, made naming.Instant) []heard {
+	out := make([]heard, len(s.Addrs))
+	for i, a := range s.Addrs {
+		out[i] = heard{a.Naming(), made}
+		if i < len(s.MillisAgo) {
+			out[i].at = made.Add(-time.Duration(s.MillisAgo[i]) * time.Millisecond)
+		}
 	}
-	for _, s := range m.Services {
+	return out
+}
+
+// again puts heartbeats back that may have been lost on their way.
+func (b *outbox) again(f flight) {
+	if b.beats == nil {
+		b.beats = map[naming.Key][]heard{}
+	}
+	for _, s := range f.beats.Services {
 		key := s.Key.Naming()
-		for _, a := range s.Addrs {
-			if addr := a.Naming(); b.count < maxBeats && !slices.Contains(b.beats[key], addr) {
-				b.beats[key] = append(b.beats[key], addr)
+		for _, beat := range beatsOf(s, f.sent) {
+			newer := slices.ContainsFunc(b.beats[key], func(o heard) bool { return o.Addr == beat.Addr })
+			if b.count < maxBeats && !newer {
+				b.beats[key] = append(b.beats[key], beat)
 				b.count++
 			}
 		}
@@ -421,10 +441,11 @@ func (b *outbox) takeBeats() *actorpb.Beats {
 		return nil
 	}
 	b.due = false
+	at := b.g.Clock.Now()
 	for id, f := range b.flights {
-		if now.Sub(f.sent) > beatFlightTime {
+		if at.Since(f.sent) > beatFlightTime {
 			delete(b.flights, id)
-			b.again(f.beats) // nobody may have taken them
+			b.again(f) // nobody may have taken them
 		}
 	}
 	if b.count == 0 {
@@ -435,14 +456,15 @@ func (b *outbox) takeBeats() *actorpb.Beats {
 		return nil
 	}
 	out := &actorpb.Beats{Id: b.g.ids.Add(1)}
-	for key, addrs := range b.beats {
+	for key, late := range b.beats {
 		s := &actorpb.ServiceBeats{Key: actorpb.FromKey(key)}
-		for _, a := range addrs {
-			s.Addrs = append(s.Addrs, actorpb.FromAddr(a))
+		for _, beat := range late {
+			s.Addrs = append(s.Addrs, actorpb.FromAddr(beat.Addr))
+			s.MillisAgo = append(s.MillisAgo, uint32(at.Since(beat.at)/time.Millisecond))
 		}
 		out.Services = append(out.Services, s)
 	}
 	b.beats, b.count = nil, 0
-	b.flights[out.Id] = flight{now, out}
+	b.flights[out.Id] = flight{at, out}
 	return out
 }

@@ -44,7 +44,7 @@ type gate struct {
 	opened chan struct{}
 
 	mu    sync.Mutex
-	beats map[naming.Key][]naming.Addr // that came meanwhile
+	beats map[naming.Key][]heard // that came meanwhile
 	count int
 }
 
@@ -52,7 +52,7 @@ type gate struct {
 const maxKept = 10_000
 
 // keep holds heartbeats back until the gate opens; false: it is open.
-func (g *gate) keep(key naming.Key, addrs []naming.Addr) bool {
+func (g *gate) keep(key naming.Key, late []heard) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.open.Load() {
@@ -60,10 +60,10 @@ func (g *gate) keep(key naming.Key, addrs []naming.Addr) bool {
 	}
 	if g.count < maxKept {
 		if g.beats == nil {
-			g.beats = map[naming.Key][]naming.Addr{}
+			g.beats = map[naming.Key][]heard{}
 		}
-		g.beats[key] = append(g.beats[key], addrs...)
-		g.count += len(addrs)
+		g.beats[key] = append(g.beats[key], late...)
+		g.count += len(late)
 	}
 	return true
 }
@@ -77,7 +77,7 @@ func (g *gate) unlock() {
 }
 
 // give returns the heartbeats that were kept.
-func (g *gate) give() map[naming.Key][]naming.Addr {
+func (g *gate) give() map[naming.Key][]heard {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	kept := g.beats
@@ -157,7 +157,7 @@ func (k *keeper) follow(topo Topology) {
 	old := k.table.Load()
 	next := &table{Topology: topo, self: k.Self}
 	var gained, lost []int
-	kept := map[naming.Key][]naming.Addr{} // heartbeats at gates that never opened
+	kept := map[naming.Key][]heard{} // heartbeats at gates that never opened
 	for p := range next.gates {
 		switch mine := topo.Owner(p) == k.Self; {
 		case mine && old.gates[p] != nil:
@@ -206,8 +206,8 @@ func (k *keeper) follow(topo Topology) {
 	for id := range up {
 		k.claim(id, gained)
 	}
-	for key, addrs := range kept {
-		k.gateway.credited(key, addrs)
+	for key, late := range kept {
+		k.gateway.credited(key, late)
 	}
 	for _, p := range lost {
 		to := topo.Owner(p)
@@ -404,8 +404,8 @@ func (k *keeper) open(p int, g *gate, legacy []stray) {
 	for _, v := range k.Views.Partition(p) {
 		k.rouse(v)
 	}
-	for key, addrs := range g.give() {
-		k.gateway.credited(key, addrs)
+	for key, late := range g.give() {
+		k.gateway.credited(key, late)
 	}
 	k.news.Store(true)
 	k.changed()

@@ -201,12 +201,13 @@ func (s *service) takeStored(env naming.Env, saved naming.Saved) {
 // beats credits heartbeats that were answered elsewhere.
 func (s *service) beats(m *beats) {
 	if s.moved {
-		s.gateway.redirect(s.Owner(s.handle.key), s.handle.key, m.addrs)
+		s.gateway.redirect(s.Owner(s.handle.key), s.handle.key, m.late)
 		return
 	}
-	for _, a := range m.addrs {
+	now := s.Clock.Now()
+	for _, b := range m.late {
 		s.handled++
-		s.step(nil, naming.Beat{Addr: a})
+		s.step(nil, naming.Beat{Addr: b.Addr, Ago: max(0, now.Since(b.at))})
 	}
 }
 

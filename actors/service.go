@@ -65,7 +65,7 @@ type (
 	inherit   struct{ naming.Heritage }             // what another node knew
 	reconcile struct{}                              // the store holds something that another node wrote
 	rouse     struct{}                              // the service must be looked after
-	beats     struct{ addrs []naming.Addr }         // heartbeats that were answered elsewhere
+	beats     struct{ late []heard }                // heartbeats that were answered elsewhere
 	committed struct {
 		batch *batch
 		err   error

@@ -18,9 +18,11 @@ type Deregister struct {
 
 // Beat is a heartbeat. Full tells whether the client sent the instance with it, in which
 // case an unknown instance is registered from Instance; Instance is nil for a light beat.
+// Ago is how long ago it came, when another node answered it.
 type Beat struct {
 	Addr
 	Instance *Instance
+	Ago      time.Duration
 }
 
 // Update lays {Weight, Enabled, Metadata} over an instance, replacing an earlier overlay

@@ -27,6 +27,13 @@ type BeatClock struct {
 // Hear notes a heartbeat, or a registration.
 func (c *BeatClock) Hear(now Instant) { c.Last, c.Granted = now, false }
 
+// HearLate notes a heartbeat that came at an earlier moment, and was on its way since.
+func (c *BeatClock) HearLate(at Instant) {
+	if c.Granted || at > c.Last {
+		c.Hear(at)
+	}
+}
+
 // Heartbeat rules of Nacos (PreservedMetadataKeys and Constants there).
 const (
 	DefaultBeatInterval  = 5 * time.Second

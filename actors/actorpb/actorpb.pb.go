@@ -2853,6 +2853,7 @@ type ServiceBeats struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           *Key                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	Addrs         []*Addr                `protobuf:"bytes,2,rep,name=addrs,proto3" json:"addrs,omitempty"`
+	MillisAgo     []uint32               `protobuf:"varint,3,rep,packed,name=millis_ago,json=millisAgo,proto3" json:"millis_ago,omitempty"` // of each, when the message was made; missing: 0
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2897,6 +2898,13 @@ func (x *ServiceBeats) GetKey() *Key {
 func (x *ServiceBeats) GetAddrs() []*Addr {
 	if x != nil {
 		return x.Addrs
+	}
+	return nil
+}
+
+func (x *ServiceBeats) GetMillisAgo() []uint32 {
+	if x != nil {
+		return x.MillisAgo
 	}
 	return nil
 }
@@ -3917,10 +3925,12 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\aupdated\x18\t \x03(\v2\x17.nactor.actors.InstanceR\aupdated\"P\n" +
 	"\x05Beats\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x127\n" +
-	"\bservices\x18\x02 \x03(\v2\x1b.nactor.actors.ServiceBeatsR\bservices\"_\n" +
+	"\bservices\x18\x02 \x03(\v2\x1b.nactor.actors.ServiceBeatsR\bservices\"~\n" +
 	"\fServiceBeats\x12$\n" +
 	"\x03key\x18\x01 \x01(\v2\x12.nactor.actors.KeyR\x03key\x12)\n" +
-	"\x05addrs\x18\x02 \x03(\v2\x13.nactor.actors.AddrR\x05addrs\"\x1c\n" +
+	"\x05addrs\x18\x02 \x03(\v2\x13.nactor.actors.AddrR\x05addrs\x12\x1d\n" +
+	"\n" +
+	"millis_ago\x18\x03 \x03(\rR\tmillisAgo\"\x1c\n" +
 	"\n" +
 	"BeatsTaken\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\"G\n" +

@@ -287,6 +287,36 @@ func TestCreditTakesOverLaterBeats(t *testing.T) {
 	})
 }
 
+// A heartbeat that was on its way for a while, since its node was cut off from the owner, is
+// as old as it is: a deregistration after it stands, and no silence is shortened by it.
+func TestBeatsThatComeLate(t *testing.T) {
+	between(t, func(t *testing.T, first, second node) {
+		for _, tt := range []struct {
+			came, credited time.Duration
+			want           bool
+		}{{5500 * time.Millisecond, 9 * time.Second, false}, {9 * time.Second, 9 * time.Second, true}} {
+			a, b := diverge(first, second, ephemeral("1"))
+			a.do(5520*time.Millisecond, naming.Deregister{Addr: addr("1"), Ephemeral: true})
+			b.do(tt.credited, naming.Beat{Addr: addr("1"), Ago: tt.credited - tt.came})
+			a.inherits(11*time.Second, b)
+			if got := a.has("1") != nil; got != tt.want {
+				t.Errorf("heard at %v, credited at %v, deregistered elsewhere at 5.52 s: listed %v", tt.came, tt.credited, got)
+			}
+		}
+		a, _ := diverge(first, second, ephemeral("1"))
+		a.do(12*time.Second, naming.Beat{Addr: addr("1"), Ago: 4 * time.Second})
+		a.do(13*time.Second, naming.Beat{Addr: addr("1"), Ago: 9 * time.Second})
+		if a.do(22*time.Second, naming.Tick{}); !a.has("1").Healthy {
+			t.Error("unhealthy after 14 s of silence")
+		}
+		a.do(24*time.Second, naming.Tick{})
+		a.do(24*time.Second, naming.Beat{Addr: addr("1"), Ago: 16 * time.Second})
+		if a.has("1").Healthy {
+			t.Error("healthy after 16 s of silence")
+		}
+	})
+}
+
 // What an owner remembers goes along when another structure begins to serve.
 func TestSwitchKeepsTheMemory(t *testing.T) {
 	for _, from := range layouts {

@@ -82,10 +82,10 @@ func (t *step) beat(c naming.Beat) {
 	if !r.inst.Ephemeral {
 		return
 	}
-	r.clock.Hear(t.now)
-	if !r.inst.Healthy {
+	r.clock.HearLate(t.now.Add(-c.Ago))
+	if !r.inst.Healthy && c.Ago < naming.BeatTimeout(r.inst.Metadata) {
 		t.flip(r, true)
-		t.wakeFor(r.inst, t.now)
+		t.wakeFor(r.inst, r.clock.Last)
 	}
 }
 

@@ -78,12 +78,12 @@ func (t *step) beat(c naming.Beat) {
 			p = t.find(idOf(c.Instance))
 		}
 	}
-	p.clock.Hear(t.now)
+	p.clock.HearLate(t.now.Add(-c.Ago))
 	t.Result.Known = true
 	t.Result.Interval = naming.BeatInterval(p.inst.Metadata, t.rules.BeatInterval)
-	if p.inst.Ephemeral && !p.inst.Healthy {
+	if p.inst.Ephemeral && !p.inst.Healthy && c.Ago < naming.BeatTimeout(p.inst.Metadata) {
 		t.flip(p, true)
-		t.wakeFor(p.inst, t.now)
+		t.wakeFor(p.inst, p.clock.Last)
 	}
 }
 
