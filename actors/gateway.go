@@ -460,7 +460,7 @@ func (b *outbox) takeBeats() *actorpb.Beats {
 		s := &actorpb.ServiceBeats{Key: actorpb.FromKey(key)}
 		for _, beat := range late {
 			s.Addrs = append(s.Addrs, actorpb.FromAddr(beat.Addr))
-			s.MillisAgo = append(s.MillisAgo, uint32(at.Since(beat.at)/time.Millisecond))
+			s.MillisAgo = append(s.MillisAgo, uint32(max(0, at.Since(beat.at))/time.Millisecond))
 		}
 		out.Services = append(out.Services, s)
 	}
