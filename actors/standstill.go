@@ -1,6 +1,10 @@
 package actors
 
-import "nactor/naming"
+import (
+	"context"
+
+	"nactor/naming"
+)
 
 // standstill is how long a node may not run at all, stopped by an operator or its host, and
 // go on as if nothing had happened. After that the others may have taken over what it owned,
@@ -29,7 +33,15 @@ func (s *Services) revive() {
 	if !s.rejoins || s.keeper.ownsNothing() {
 		s.rejoins = false
 		s.steady.Revive()
+		s.keeper.changed()
 	}
+}
+
+// AwaitRevived waits until a node that stood still has given up what it owned before. Whoever
+// has it join anew waits for that before it takes part again: it would not be seen that it
+// owned nothing for a moment.
+func (s *Services) AwaitRevived(ctx context.Context) error {
+	return s.keeper.await(ctx, func() bool { return !s.stood() })
 }
 
 // aged makes the times in a heritage those of the machine: others did not stand still.

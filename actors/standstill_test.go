@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -79,7 +80,15 @@ func TestStandstill(t *testing.T) {
 		if _, err := s.Do(t.Context(), key, naming.Beat{Addr: in.Addr()}); err == nil {
 			t.Error("it takes part again before it has given up what it owned")
 		}
+		soon, cancel := context.WithTimeout(t.Context(), time.Second)
+		if err := s.AwaitRevived(soon); err == nil {
+			t.Error("it may join before it has given up what it owned")
+		}
+		cancel()
 		s.Follow(ringOf(3, "b", "b"))
+		if err := s.AwaitRevived(t.Context()); err != nil {
+			t.Error(err)
+		}
 		time.Sleep(time.Second)
 		if s.stood() {
 			t.Error("it does not take part again")

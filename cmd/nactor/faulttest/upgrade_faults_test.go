@@ -112,6 +112,12 @@ func (u *upgrade) strike(coordinator bool, point, action string) *doomed {
 		}
 		return nil
 	})
+	// A signal takes a moment, in which the node may have told that it has switched.
+	for end := time.Now().Add(2 * time.Second); !fate.hit && time.Now().Before(end); u.traffic(100 * time.Millisecond) {
+		if fate.happened() {
+			fate.fell()
+		}
+	}
 	if !fate.hit {
 		fate.back()
 	}

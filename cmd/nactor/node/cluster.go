@@ -189,7 +189,11 @@ func (n *Node) stoodStill(d time.Duration) bool {
 	n.setStatus("STARTING", "this node stood still and has to hear first what happened meanwhile")
 	n.wg.Go(func() {
 		m.Announce(func(self *cluster.Member) { self.State = cluster.Joining })
-		if err := n.becomeReady(n.running); err != nil && n.running.Err() == nil {
+		err := n.services.AwaitRevived(n.running)
+		if err == nil {
+			err = n.becomeReady(n.running)
+		}
+		if err != nil && n.running.Err() == nil {
 			n.end(fmt.Errorf("join again after a standstill: %w", err))
 		}
 	})
