@@ -128,6 +128,8 @@ func TestChecker(t *testing.T) {
 		"other side of a cut":               {withOther().write(register, 0, 5, acked).cut(2, 12, map[int]int{2: 1}).list(2, 11, other), nil},
 		"other side, healed":                {withOther().write(register, 0, 5, acked).cut(2, 12, map[int]int{2: 1}).list(2, 23, other), []string{lost}},
 		"cut soon after":                    {withOther().write(register, 0, 5, acked).cut(5.5, 12, map[int]int{2: 1}).list(2, 8, other), nil},
+		"cut soon after, from the owner":    {withOther().write(register, 0, 5, acked).cut(5.5, 20, map[int]int{2: 1}).list(1, 8, other), nil},
+		"cut long enough after":             {withOther().write(register, 0, 5, acked).cut(5.5, 20, map[int]int{2: 1}).list(1, 10, other), []string{lost}},
 		"cut later":                         {withOther().write(register, 0, 5, acked).cut(7, 12, map[int]int{2: 1}).list(2, 8, other), []string{lost}},
 		"this side of a cut":                {withOther().write(register, 0, 5, acked).cut(2, 12, map[int]int{2: 1}).list(1, 8, other), []string{lost}},
 		"beats on the other side":           {fresh().write(register, 2, 0, acked).write(beat, 0, 10, acked).cut(2, 30, map[int]int{2: 1}).list(2, 17, ill), nil},

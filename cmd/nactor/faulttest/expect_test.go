@@ -11,6 +11,9 @@ import (
 const (
 	// listedAfter is how long after an acknowledgement every node has to list what it was about.
 	listedAfter = time.Second
+	// takenOver is how long after an owner was cut off those that it had not told yet hear from
+	// the next one: what one other node has is enough to acknowledge a write.
+	takenOver = 4 * time.Second
 	// margin is what is left to the nodes before a time-out runs out.
 	margin      = time.Second
 	expirySlack = 5 * time.Second
@@ -55,8 +58,12 @@ func (h *history) heard(w write, node int) instant {
 	begin := w.call
 	for i := range h.troubles {
 		// In the order in which they began; a later one may come before the last has settled.
-		if tr := &h.troubles[i]; tr.parts(w.node, node) && tr.from <= at && tr.to >= begin {
+		tr := &h.troubles[i]
+		if tr.parts(w.node, node) && tr.from <= at && tr.to >= begin {
 			at = max(at, tr.to+tr.settle)
+		}
+		if tr.from >= begin && tr.from <= w.ret+listedAfter {
+			at = max(at, tr.from+takenOver) // the owner may be on the other side
 		}
 	}
 	return at
