@@ -28,7 +28,7 @@ func upgradeCommand() *cobra.Command {
 		Use:   "upgrade",
 		Short: "Measure what double write costs, what its end saves, and how long a switch takes",
 		Long: "Starts clusters of three nodes on loopback in temporary homes and measures, one part after the other:\n" +
-			"  rates   heartbeats, registrations and deregistrations with double write on, closed, and never had,\n" +
+			"  rates   heartbeats, registrations and deregistrations with double write on, closed, and never had, under 2.0 and under 1.X,\n" +
 			"          in short turns on clusters side by side; each ratio is of values of the same round\n" +
 			"  switch  nodes of 1.4.2 are replaced one by one; the time to the last node's flip, as the logs tell\n" +
 			"  memory  heap, resident memory and processor time before and after the close of double write",
@@ -40,14 +40,14 @@ func upgradeCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.IntVar(&o.Services, "services", 5000, "number of services in each of the clusters whose rates are compared; 0: no rates")
+	f.IntVar(&o.Services, "services", 3000, "number of services in each of the clusters whose rates are compared; 0: no rates")
 	f.IntVar(&o.Large, "large", 20_000, "number of services in the cluster whose memory is measured; 0: no memory")
 	f.IntVar(&o.Moved, "moved", 300, "number of services in the cluster that switches")
 	f.IntVar(&o.Flips, "flips", 3, "switches that are timed; 0: none")
 	f.IntVar(&o.Instances, "instances", 5, "instances a service")
 	f.IntVar(&o.Connections, "connections", 48, "keep-alive connections, shared among the nodes")
-	f.IntVar(&o.Rounds, "rounds", 8, "turns; the median ratio counts")
-	f.DurationVar(&o.Time, "time", time.Second, "length of one measurement")
+	f.IntVar(&o.Rounds, "rounds", 6, "how often rates are compared; the median ratio counts")
+	f.DurationVar(&o.Time, "time", time.Second, "how long each cluster gets each kind of load in a round")
 	f.DurationVar(&o.Limit, "limit", 5*time.Minute, "end after this time, come what may")
 	return c
 }

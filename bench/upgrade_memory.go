@@ -5,10 +5,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"nactor/naming/upgrade/switchover"
 )
@@ -20,38 +21,46 @@ type footprint struct {
 }
 
 const (
-	beatPasses = 3 // over the fleet, at least
+	beatPasses = 2 // over the fleet, at least
 	collected  = 2 // garbage collections after which what is gone is not counted any more
 )
 
-// memory measures a cluster before and after double write is closed.
+// memory measures a cluster before and after double write is closed, each time beside one
+// that never had it.
 func (u *upgradeBench) memory(ctx context.Context) error {
-	g, err := newGroup("memory", filepath.Join(u.home, "memory"), checkOften...)
-	if err != nil {
-		return err
-	}
-	defer g.end()
-	if err := g.launchAll(); err != nil {
-		return err
-	}
-	if err := g.serve(ctx); err != nil {
-		return err
-	}
-	if _, err := g.goes(ctx, switchover.V2, true); err != nil {
-		return err
-	}
 	fleet := Fleet{Services: u.Large, Instances: u.Instances, Prefix: "bench", Patient: true}
-	if err := u.fill(ctx, g, fleet); err != nil {
-		return err
+	var clusters []*group
+	defer func() {
+		for _, g := range clusters {
+			g.end()
+		}
+	}()
+	compared := []condition{{name: "memory", mode: switchover.V2, double: true}, {name: "memory, off", args: without1X, mode: switchover.V2}}
+	for _, c := range compared {
+		g, err := newGroup(c.name, u.home, slices.Concat(checkOften, c.args)...)
+		if err != nil {
+			return err
+		}
+		clusters = append(clusters, g)
+		u.say("%s: starting a cluster", c.name)
+		if err := g.launchAll(); err != nil {
+			return err
+		}
+		if err := c.await(ctx, g); err != nil {
+			return err
+		}
+		if err := u.fill(ctx, g, fleet); err != nil {
+			return err
+		}
 	}
-	on, err := u.footprint(ctx, g, fleet)
+	on, err := u.footprints(ctx, clusters, fleet)
 	if err != nil {
 		return err
 	}
-	if err := g.close(ctx); err != nil {
+	if err := clusters[0].close(ctx); err != nil {
 		return err
 	}
-	closed, err := u.footprint(ctx, g, fleet)
+	closed, err := u.footprints(ctx, clusters, fleet)
 	if err != nil {
 		return err
 	}
@@ -59,38 +68,47 @@ func (u *upgradeBench) memory(ctx context.Context) error {
 	return u.printMemory(on, closed, fleet)
 }
 
-// footprint sends heartbeats until each node has collected its garbage, and measures.
-func (u *upgradeBench) footprint(ctx context.Context, g *group, fleet Fleet) (f footprint, err error) {
-	first, err := g.heaps(ctx)
-	if err != nil {
-		return f, err
+// footprints sends heartbeats to clusters in turns until each node has collected its
+// garbage, and measures.
+func (u *upgradeBench) footprints(ctx context.Context, clusters []*group, fleet Fleet) ([]footprint, error) {
+	out, used := make([]footprint, len(clusters)), make([]time.Duration, len(clusters))
+	begin := make([][]heap, len(clusters))
+	for i, g := range clusters {
+		h, err := g.heaps(ctx)
+		if err != nil {
+			return nil, err
+		}
+		begin[i] = h
 	}
 	request := prebuilt(min(fleet.Size(), requestsKept), fleet.LightBeat)
-	beats, before := int64(0), g.used()
-	for pass := 0; ; pass++ {
-		now, err := g.heaps(ctx)
-		if err != nil {
-			return f, err
-		}
-		done := pass >= beatPasses
-		for i, h := range now {
-			done = done && h.collections >= first[i].collections+collected
-		}
-		if done {
-			for _, h := range now {
-				f.heap += h.live
-			}
-			f.resident = g.resident()
-			f.cost = (g.used() - before).Seconds() * 100_000 / float64(beats)
-			return f, nil
-		}
+	beats := int64(0)
+	for pass, clean := 0, false; pass < beatPasses || !clean; pass++ {
 		u.say("memory: heartbeats, pass %d", pass+1)
-		o, err := u.send(ctx, g, Load{Count: fleet.Size(), Request: request})
-		if err != nil {
-			return f, err
+		clean = true
+		for i, g := range clusters {
+			before := g.used()
+			o, err := u.send(ctx, g, Load{Count: fleet.Size(), Request: request})
+			if err != nil {
+				return nil, err
+			}
+			used[i] += g.used() - before
+			now, err := g.heaps(ctx)
+			if err != nil {
+				return nil, err
+			}
+			out[i].heap = 0
+			for n, h := range now {
+				out[i].heap += h.live
+				clean = clean && h.collections >= begin[i][n].collections+collected
+			}
+			beats = o.Requests * int64(pass+1)
 		}
-		beats += o.Requests
 	}
+	for i, g := range clusters {
+		out[i].resident = g.resident()
+		out[i].cost = used[i].Seconds() * 100_000 / float64(beats)
+	}
+	return out, nil
 }
 
 // heap is what a node tells of its heap.
@@ -141,22 +159,23 @@ func parseHeap(metrics []byte) (heap, error) {
 	}, nil
 }
 
-func (u *upgradeBench) printMemory(on, closed footprint, fleet Fleet) error {
+// printMemory takes footprints of the cluster that closes and of the one beside it.
+func (u *upgradeBench) printMemory(on, closed []footprint, fleet Fleet) error {
 	fmt.Fprintf(u.out, "\nthe end of double write, %d nodes, %d services × %d instances:\n", nodes, fleet.Services, fleet.Instances)
 	w := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\theap MiB\tresident MiB\tCPU s per 100,000 beats\t")
+	fmt.Fprintln(w, "\theap MiB\tto off\tresident MiB\tCPU s per 100,000 beats\tto off\t")
 	for _, row := range []struct {
 		name string
 		footprint
-	}{{"double write on", on}, {"closed", closed}} {
-		fmt.Fprintf(w, "%s\t%.1f\t%.1f\t%.2f\t\n", row.name, mib(row.heap), mib(row.resident), row.cost)
+		off footprint
+	}{{"off", on[1], on[1]}, {"on", on[0], on[1]}, {"off", closed[1], closed[1]}, {"closed", closed[0], closed[1]}} {
+		fmt.Fprintf(w, "%s\t%.1f\t%.3f\t%.1f\t%.2f\t%.2f\t\n", row.name, mib(row.heap), float64(row.heap)/float64(row.off.heap), mib(row.resident), row.cost, row.cost/row.off.cost)
 	}
-	fmt.Fprintf(w, "closed to on\t%.2f\t%.2f\t%.2f\t\n", float64(closed.heap)/float64(on.heap), float64(closed.resident)/float64(on.resident), closed.cost/on.cost)
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	gone := float64(on.heap - closed.heap)
-	fmt.Fprintf(u.out, "heap: in use after a collection, all nodes; gone: %.0f bytes a service, %.0f bytes an instance\n", gone/float64(fleet.Services), gone/float64(fleet.Size()))
+	gone := float64(on[0].heap - closed[0].heap)
+	fmt.Fprintf(u.out, "heap: in use after a collection, all nodes; gone with the close: %.0f bytes a service\n", gone/float64(fleet.Services))
 	return nil
 }
 

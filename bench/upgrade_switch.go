@@ -26,9 +26,8 @@ func (u *upgradeBench) flips(ctx context.Context) error {
 		return err
 	}
 	defer g.end()
-	old := []string{"--as-version", oldVersion}
 	u.say("switch: starting a cluster of %s", oldVersion)
-	if err := g.launchAll(old...); err != nil {
+	if err := g.launchAll(asOld...); err != nil {
 		return err
 	}
 	if err := g.serve(ctx); err != nil {
@@ -44,7 +43,7 @@ func (u *upgradeBench) flips(ctx context.Context) error {
 		if n > 0 {
 			u.say("switch %d of %d: back to 1.X", n+1, u.Flips)
 			replaced = g.members[n%nodes:][:1]
-			if err := g.replace(ctx, replaced[0], old...); err != nil {
+			if err := g.replace(ctx, replaced[0], asOld...); err != nil {
 				return fmt.Errorf("take the cluster back: %w", err)
 			}
 		}
