@@ -10,10 +10,13 @@ type Command interface{ isCommand() }
 // here on. Instance.Registered must be nil.
 type Register struct{ Instance *Instance }
 
-// Deregister withdraws the instance of ip:port; idempotent. Cluster matters in v1 only.
+// Deregister withdraws the instance of ip:port; idempotent. Cluster matters in v1 only. With
+// a Client it is withdrawn only while that connection publishes it: the end of a connection
+// does not touch what its client has published over the next one.
 type Deregister struct {
 	Addr
 	Ephemeral bool
+	Client    string
 }
 
 // Beat is a heartbeat. Full tells whether the client sent the instance with it, in which
@@ -94,6 +97,8 @@ type Env struct {
 	Now   Instant
 	Rules *Rules
 	Stamp uint64 // of what is registered or removed in this step: wall-clock time in ns, and greater than every stamp that the owner has seen
+	// Present reports whether a process that holds connections is here. nil: all are.
+	Present func(process string) bool
 }
 
 // Result is the answer to a command.

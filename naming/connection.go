@@ -3,6 +3,7 @@ package naming
 import (
 	"context"
 	"net/netip"
+	"time"
 )
 
 // Client is the connection over which an instance is published, as clients of 2.x do it:
@@ -11,6 +12,40 @@ import (
 type Client struct {
 	ID   string // connection id, unique in the cluster: "<unix ms>_<ip>_<port>" of the client's end
 	Node string // name of the process that holds the connection; a restarted node has another one
+}
+
+// Rules of instances that are published over connections: they are looked at every
+// ConnectionCheck, and removed when the process that holds the connection has been away for
+// ConnectionGrace, if no other connection has published them meanwhile. Nacos takes 180 s.
+const (
+	ConnectionCheck = 5 * time.Second
+	ConnectionGrace = 15 * time.Second
+)
+
+// Judge notes on the instance's clock that the process of the connection is here. It reports
+// whether that has been away for too long, and when to look again.
+func (c *Client) Judge(clock *BeatClock, env Env) (gone bool, next Instant) {
+	if env.Present == nil || env.Present(c.Node) {
+		clock.Hear(env.Now)
+	}
+	if clock.Last.Add(ConnectionGrace) <= env.Now {
+		return true, env.Now.Add(ConnectionCheck)
+	}
+	return false, c.Look(env.Now, clock.Last)
+}
+
+// Look returns when an instance that was last heard of at last must be looked at again.
+func (c *Client) Look(now, last Instant) Instant {
+	return min(now.Add(ConnectionCheck), last.Add(ConnectionGrace))
+}
+
+// Is reports whether a request that names a connection means what c published; one that names
+// none means whatever is there.
+func (c *Client) Is(id string) bool { return id == "" || c != nil && c.ID == id }
+
+// Same reports whether two instances were published over the same connection, or none.
+func (c *Client) Same(o *Client) bool {
+	return c == o || c != nil && o != nil && *c == *o
 }
 
 // Connections is where a front that holds connections announces them.

@@ -157,6 +157,8 @@ type Instance struct {
 	Metadata      []string               `protobuf:"bytes,8,rep,name=metadata,proto3" json:"metadata,omitempty"`     // key, value, key, value; sorted by key
 	Registered    *Instance              `protobuf:"bytes,9,opt,name=registered,proto3" json:"registered,omitempty"` // as registered, when an overlay covers it
 	Stamp         uint64                 `protobuf:"fixed64,10,opt,name=stamp,proto3" json:"stamp,omitempty"`
+	Client        string                 `protobuf:"bytes,11,opt,name=client,proto3" json:"client,omitempty"`                           // id of the connection that published it
+	ClientNode    string                 `protobuf:"bytes,12,opt,name=client_node,json=clientNode,proto3" json:"client_node,omitempty"` // process that holds that
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -259,6 +261,20 @@ func (x *Instance) GetStamp() uint64 {
 		return x.Stamp
 	}
 	return 0
+}
+
+func (x *Instance) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *Instance) GetClientNode() string {
+	if x != nil {
+		return x.ClientNode
+	}
+	return ""
 }
 
 type Overlay struct {
@@ -2288,6 +2304,7 @@ type Deregister struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Addr          *Addr                  `protobuf:"bytes,1,opt,name=addr,proto3" json:"addr,omitempty"`
 	Ephemeral     bool                   `protobuf:"varint,2,opt,name=ephemeral,proto3" json:"ephemeral,omitempty"`
+	Client        string                 `protobuf:"bytes,3,opt,name=client,proto3" json:"client,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2334,6 +2351,13 @@ func (x *Deregister) GetEphemeral() bool {
 		return x.Ephemeral
 	}
 	return false
+}
+
+func (x *Deregister) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
 }
 
 type Beat struct {
@@ -3712,7 +3736,7 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x04Addr\x12\x0e\n" +
 	"\x02ip\x18\x01 \x01(\tR\x02ip\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x12\x18\n" +
-	"\acluster\x18\x03 \x01(\tR\acluster\"\x9d\x02\n" +
+	"\acluster\x18\x03 \x01(\tR\acluster\"\xd6\x02\n" +
 	"\bInstance\x12\x0e\n" +
 	"\x02ip\x18\x01 \x01(\tR\x02ip\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x12\x18\n" +
@@ -3726,7 +3750,10 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"registered\x18\t \x01(\v2\x17.nactor.actors.InstanceR\n" +
 	"registered\x12\x14\n" +
 	"\x05stamp\x18\n" +
-	" \x01(\x06R\x05stamp\"\x80\x01\n" +
+	" \x01(\x06R\x05stamp\x12\x16\n" +
+	"\x06client\x18\v \x01(\tR\x06client\x12\x1f\n" +
+	"\vclient_node\x18\f \x01(\tR\n" +
+	"clientNode\"\x80\x01\n" +
 	"\aOverlay\x12'\n" +
 	"\x04addr\x18\x01 \x01(\v2\x13.nactor.actors.AddrR\x04addr\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\x01R\x06weight\x12\x18\n" +
@@ -3882,11 +3909,12 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\acommand\"\a\n" +
 	"\x05Empty\"?\n" +
 	"\bRegister\x123\n" +
-	"\binstance\x18\x01 \x01(\v2\x17.nactor.actors.InstanceR\binstance\"S\n" +
+	"\binstance\x18\x01 \x01(\v2\x17.nactor.actors.InstanceR\binstance\"k\n" +
 	"\n" +
 	"Deregister\x12'\n" +
 	"\x04addr\x18\x01 \x01(\v2\x13.nactor.actors.AddrR\x04addr\x12\x1c\n" +
-	"\tephemeral\x18\x02 \x01(\bR\tephemeral\"d\n" +
+	"\tephemeral\x18\x02 \x01(\bR\tephemeral\x12\x16\n" +
+	"\x06client\x18\x03 \x01(\tR\x06client\"d\n" +
 	"\x04Beat\x12'\n" +
 	"\x04addr\x18\x01 \x01(\v2\x13.nactor.actors.AddrR\x04addr\x123\n" +
 	"\binstance\x18\x02 \x01(\v2\x17.nactor.actors.InstanceR\binstance\"\x81\x01\n" +

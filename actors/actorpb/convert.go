@@ -72,10 +72,14 @@ func FromInstance(in *naming.Instance) *Instance {
 	if in == nil {
 		return nil
 	}
-	return &Instance{
+	out := &Instance{
 		Ip: in.IP, Port: uint32(in.Port), Cluster: in.Cluster, Weight: in.Weight, Enabled: in.Enabled, Healthy: in.Healthy,
 		Ephemeral: in.Ephemeral, Metadata: fromMetadata(in.Metadata), Registered: FromInstance(in.Registered), Stamp: in.Stamp,
 	}
+	if c := in.Client; c != nil {
+		out.Client, out.ClientNode = c.ID, c.Node
+	}
+	return out
 }
 
 // Naming returns the instance; nil for nil.
@@ -83,10 +87,14 @@ func (in *Instance) Naming() *naming.Instance {
 	if in == nil {
 		return nil
 	}
-	return &naming.Instance{
+	out := &naming.Instance{
 		IP: in.Ip, Port: int(in.Port), Cluster: in.Cluster, Weight: in.Weight, Enabled: in.Enabled, Healthy: in.Healthy,
 		Ephemeral: in.Ephemeral, Metadata: toMetadata(in.Metadata), Registered: in.Registered.Naming(), Stamp: in.Stamp,
 	}
+	if in.Client != "" {
+		out.Client = &naming.Client{ID: in.Client, Node: in.ClientNode}
+	}
+	return out
 }
 
 func fromInstances(list []*naming.Instance) []*Instance {
@@ -273,7 +281,7 @@ func FromCommand(id uint64, key naming.Key, cmd naming.Command) (*Command, bool)
 	case naming.Register:
 		out.Command = &Command_Register{&Register{Instance: FromInstance(c.Instance)}}
 	case naming.Deregister:
-		out.Command = &Command_Deregister{&Deregister{Addr: FromAddr(c.Addr), Ephemeral: c.Ephemeral}}
+		out.Command = &Command_Deregister{&Deregister{Addr: FromAddr(c.Addr), Ephemeral: c.Ephemeral, Client: c.Client}}
 	case naming.Beat:
 		out.Command = &Command_Beat{&Beat{Addr: FromAddr(c.Addr), Instance: FromInstance(c.Instance)}}
 	case naming.Update:
@@ -314,7 +322,7 @@ func (c *Command) Naming() naming.Command {
 			return naming.Register{Instance: in}
 		}
 	case *Command_Deregister:
-		return naming.Deregister{Addr: m.Deregister.GetAddr().Naming(), Ephemeral: m.Deregister.GetEphemeral()}
+		return naming.Deregister{Addr: m.Deregister.GetAddr().Naming(), Ephemeral: m.Deregister.GetEphemeral(), Client: m.Deregister.GetClient()}
 	case *Command_Beat:
 		return naming.Beat{Addr: m.Beat.GetAddr().Naming(), Instance: m.Beat.GetInstance().Naming()}
 	case *Command_Update:

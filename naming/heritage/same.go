@@ -16,7 +16,7 @@ func Same(a, b *naming.Instance) bool {
 
 func sameFields(a, b *naming.Instance) bool {
 	return a.IP == b.IP && a.Port == b.Port && a.Cluster == b.Cluster && a.Ephemeral == b.Ephemeral &&
-		a.Weight == b.Weight && a.Enabled == b.Enabled && a.Metadata.Equal(b.Metadata)
+		a.Weight == b.Weight && a.Enabled == b.Enabled && a.Metadata.Equal(b.Metadata) && a.Client.Same(b.Client)
 }
 
 func sameOverlay(a, b *naming.Overlay) bool {

@@ -87,7 +87,7 @@ func Weights() *rapid.Generator[float64] {
 func Instances(addrs *rapid.Generator[naming.Addr]) *rapid.Generator[*naming.Instance] {
 	return rapid.Custom(func(t *rapid.T) *naming.Instance {
 		addr := addrs.Draw(t, "addr")
-		return &naming.Instance{
+		in := &naming.Instance{
 			IP: addr.IP, Port: addr.Port, Cluster: addr.Cluster,
 			Weight:    Weights().Draw(t, "weight"),
 			Enabled:   rapid.IntRange(0, 4).Draw(t, "enabled") > 0,
@@ -95,8 +95,15 @@ func Instances(addrs *rapid.Generator[naming.Addr]) *rapid.Generator[*naming.Ins
 			Ephemeral: rapid.IntRange(0, 3).Draw(t, "ephemeral") > 0,
 			Metadata:  ClientMetadata().Draw(t, "metadata"),
 		}
+		if in.Ephemeral {
+			in.Client = rapid.SampledFrom(connections).Draw(t, "connection")
+		}
+		return in
 	})
 }
+
+// connections of clients; nil: they send heartbeats.
+var connections = []*naming.Client{nil, nil, nil, {ID: "1700000000000_10.0.0.1_40001", Node: "a"}, {ID: "1700000000000_10.0.0.2_40002", Node: "b"}}
 
 // Metas generates service metadata.
 func Metas() *rapid.Generator[naming.ServiceMeta] {
@@ -134,11 +141,15 @@ func Commands(addrs *rapid.Generator[naming.Addr]) *rapid.Generator[naming.Comma
 	all = append(all,
 		command(func(t *rapid.T) naming.Command {
 			in := Instances(addrs).Draw(t, "instance")
-			in.Enabled, in.Healthy = true, true // a beat does not say
+			in.Enabled, in.Healthy, in.Client = true, true, nil // a beat does not say
 			return naming.Beat{Addr: in.Addr(), Instance: in}
 		}),
 		command(func(t *rapid.T) naming.Command {
-			return naming.Deregister{Addr: addrs.Draw(t, "addr"), Ephemeral: rapid.Bool().Draw(t, "ephemeral")}
+			c := naming.Deregister{Addr: addrs.Draw(t, "addr"), Ephemeral: rapid.Bool().Draw(t, "ephemeral")}
+			if client := rapid.SampledFrom(connections).Draw(t, "connection"); client != nil && c.Ephemeral {
+				c.Client = client.ID
+			}
+			return c
 		}),
 		command(func(t *rapid.T) naming.Command {
 			return naming.Update{Addr: addrs.Draw(t, "addr"), Ephemeral: rapid.Bool().Draw(t, "ephemeral"), Overlay: naming.Overlay{

@@ -50,8 +50,11 @@ func (w *world) step(cmd naming.Command) naming.Effects {
 
 func (w *world) env() naming.Env {
 	w.stamp++
-	return naming.Env{Now: w.now, Rules: &w.rules, Stamp: w.stamp}
+	return naming.Env{Now: w.now, Rules: &w.rules, Stamp: w.stamp, Present: here}
 }
+
+// here reports whether a process that holds connections is here; see [connections].
+func here(process string) bool { return process == "a" }
 
 // pass lets d pass, with a tick at each deadline on the way.
 func (w *world) pass(d time.Duration, after func(naming.Effects)) {
@@ -206,6 +209,12 @@ func TestBeatsInTime(t *testing.T) {
 					continue
 				}
 				silent := w.now.Since(heard[id{ev.Instance.Addr(), true}])
+				if ev.Instance.Client != nil {
+					if ev.Kind == naming.InstanceExpired && (here(ev.Instance.Client.Node) || silent < naming.ConnectionGrace) {
+						t.Fatalf("gone %v after it was published over a connection: %+v", silent, ev.Instance)
+					}
+					continue
+				}
 				if ev.Kind == naming.HealthChanged && !ev.Instance.Healthy && silent < naming.BeatTimeout(ev.Instance.Metadata) {
 					t.Fatalf("unhealthy %v after its last beat: %+v", silent, ev.Instance)
 				}
@@ -240,6 +249,12 @@ func TestBeatsInTime(t *testing.T) {
 			}
 			for _, in := range v.Instances {
 				silent := w.now.Since(heard[id{in.Addr(), true}])
+				if in.Client != nil {
+					if !here(in.Client.Node) && silent >= naming.ConnectionGrace+naming.ConnectionCheck {
+						t.Fatalf("still there %v after it was published over a connection that has gone: %+v", silent, in)
+					}
+					continue
+				}
 				if !in.Ephemeral || beatless(v, in) {
 					continue
 				}
@@ -328,7 +343,10 @@ func TestForgets(t *testing.T) {
 			t.Fatal("an empty service is still there")
 		}
 		for _, in := range v.Instances {
-			if in.Ephemeral && !beatless(v, in) {
+			if in.Client != nil && here(in.Client.Node) {
+				continue
+			}
+			if in.Ephemeral && (in.Client != nil || !beatless(v, in)) {
 				t.Fatalf("still there: %+v", in)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 
 func sameInstance(a, b *naming.Instance) bool {
 	return a.Addr() == b.Addr() && a.Ephemeral == b.Ephemeral && a.Weight == b.Weight &&
-		a.Enabled == b.Enabled && a.Healthy == b.Healthy && a.Metadata.Equal(b.Metadata)
+		a.Enabled == b.Enabled && a.Healthy == b.Healthy && a.Metadata.Equal(b.Metadata) && a.Client.Same(b.Client)
 }
 
 // sameView compares all that a view says, what lies below overlays too.

@@ -44,9 +44,12 @@ func (t *step) register(in *naming.Instance) {
 func (t *step) deregister(c naming.Deregister) {
 	r := t.find(c.Addr, c.Ephemeral)
 	if r == nil {
-		if c.Ephemeral {
+		if c.Ephemeral && c.Client == "" {
 			t.memory.Bury(c.Addr, t.now, t.stamp) // another owner may have it
 		}
+		return
+	}
+	if !r.inst.Client.Is(c.Client) {
 		return
 	}
 	in := r.inst
@@ -124,5 +127,5 @@ func storedWeight(w float64) float64 {
 
 // same reports whether readers and the store could not tell a from b.
 func same(a, b *naming.Instance) bool {
-	return a.Registered == nil && b.Registered == nil && a.Weight == b.Weight && a.Enabled == b.Enabled && a.Healthy == b.Healthy && a.Metadata.Equal(b.Metadata)
+	return a.Registered == nil && b.Registered == nil && a.Weight == b.Weight && a.Enabled == b.Enabled && a.Healthy == b.Healthy && a.Metadata.Equal(b.Metadata) && a.Client.Same(b.Client)
 }

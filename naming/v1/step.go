@@ -42,7 +42,7 @@ func (s *Service) Step(env naming.Env, cmd naming.Command) naming.Effects {
 }
 
 func begin(s *Service, env naming.Env) step {
-	return step{Service: s, now: env.Now, rules: env.Rules, stamp: env.Stamp}
+	return step{Service: s, now: env.Now, rules: env.Rules, stamp: env.Stamp, env: env}
 }
 
 func (t *step) end() naming.Effects {
@@ -63,6 +63,7 @@ type step struct {
 	now   naming.Instant
 	rules *naming.Rules
 	stamp uint64
+	env   naming.Env
 }
 
 func (t *step) changed(kind naming.EventKind, in *naming.Instance) {

@@ -54,6 +54,11 @@ func (t *step) expire() {
 
 // overdue turns r unhealthy when its time has come and reports whether it is to be removed.
 func (t *step) overdue(r *record) bool {
+	if r.inst.Client != nil {
+		gone, next := r.inst.Client.Judge(r.clock, t.env)
+		t.wake(next)
+		return gone && t.rules.Expire
+	}
 	if !t.rules.HealthCheck || t.beatless(r.inst) {
 		t.wake(t.now.Add(recheck))
 		return false
@@ -83,6 +88,10 @@ func (t *step) beatless(in *naming.Instance) bool {
 // wakeFor makes sure that Tick sees the next time-out of in, last heard of at from.
 func (t *step) wakeFor(in *naming.Instance, from naming.Instant) {
 	if !in.Ephemeral {
+		return
+	}
+	if in.Client != nil {
+		t.wake(in.Client.Look(t.now, from))
 		return
 	}
 	if in.Healthy {

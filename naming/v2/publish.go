@@ -43,9 +43,12 @@ func (t *step) register(in *naming.Instance) {
 func (t *step) deregister(c naming.Deregister) {
 	p := t.find(clientID{c.IP, c.Port, c.Ephemeral})
 	if p == nil {
-		if c.Ephemeral {
+		if c.Ephemeral && c.Client == "" {
 			t.memory.Bury(c.Addr, t.now, t.stamp) // another owner may have it
 		}
+		return
+	}
+	if !p.inst.Client.Is(c.Client) {
 		return
 	}
 	t.withdraw(p)

@@ -65,6 +65,11 @@ func (t *step) overdue(p *publication) bool {
 	if !p.inst.Ephemeral {
 		return false
 	}
+	if p.inst.Client != nil {
+		gone, next := p.inst.Client.Judge(p.clock, t.env)
+		t.wake(next)
+		return gone && t.rules.Expire
+	}
 	if !t.rules.HealthCheck || t.beatless(p.inst) {
 		t.wake(t.now.Add(recheck))
 		return false
@@ -95,6 +100,10 @@ func (t *step) beatless(in *naming.Instance) bool {
 // wakeFor makes sure that Tick sees the next time-out of in, last heard of at from.
 func (t *step) wakeFor(in *naming.Instance, from naming.Instant) {
 	if !in.Ephemeral {
+		return
+	}
+	if in.Client != nil {
+		t.wake(in.Client.Look(t.now, from))
 		return
 	}
 	if in.Healthy {
