@@ -60,6 +60,9 @@ func (s *Services) Relayout(ctx context.Context, to dual.Layout, halfway func())
 	if err := failure.Load(); err != nil {
 		return *err
 	}
+	if !to.DoubleWrite {
+		s.backlog.clear()
+	}
 	return nil
 }
 
@@ -98,6 +101,14 @@ func (s *service) relayout(m *relayout) {
 type backlog struct {
 	mu   sync.Mutex
 	wait map[*handle]waiting
+}
+
+// clear is for when nothing can wait any more. The map goes too: it stays as large as it
+// once was.
+func (b *backlog) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wait = nil
 }
 
 // waiting is a double write that waits.
