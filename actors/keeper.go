@@ -34,8 +34,9 @@ type keeper struct {
 // table is the distribution as this node acts on it. Immutable but for the gates.
 type table struct {
 	Topology
-	self  string
-	gates [naming.Partitions]*gate // nil: not this node's
+	processes map[string]bool // that are here, this one among them
+	self      string
+	gates     [naming.Partitions]*gate // nil: not this node's
 }
 
 // gate is closed while a partition is being taken over.
@@ -169,6 +170,10 @@ func (k *keeper) follow(topo Topology) {
 			lost = append(lost, p)
 			maps.Copy(kept, old.gates[p].give())
 		}
+	}
+	next.processes = map[string]bool{topo.Process: true}
+	for _, p := range topo.Peers {
+		next.processes[p.Process] = true
 	}
 	k.mesh.follow(topo.Peers)
 	// Those that join are asked too: one of them may own what this node takes over, by its

@@ -35,9 +35,10 @@ type Peer struct {
 
 // Topology is who is here and who owns what. Immutable.
 type Topology struct {
-	Ring  uint64 // names the distribution; equal on all nodes that have the same
-	Owner func(partition int) string
-	Peers []Peer // all that are believed to live, without this node
+	Process string // this life of this node
+	Ring    uint64 // names the distribution; equal on all nodes that have the same
+	Owner   func(partition int) string
+	Peers   []Peer // all that are believed to live, without this node
 }
 
 // mesh is this node's links to all others, and the other ends of theirs.

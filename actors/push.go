@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -191,7 +192,7 @@ func (p *pusher) push(n replica.Notice) {
 	if !switches.PushEnabled || view == nil {
 		return
 	}
-	subs := p.cfg.Subscribers.Subscribers(n.Key)
+	subs := slices.DeleteFunc(p.cfg.Subscribers.Subscribers(n.Key), func(s naming.Subscriber) bool { return s.Connection != "" })
 	if n.New != nil {
 		subs = []naming.Subscriber{*n.New}
 	}

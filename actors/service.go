@@ -391,7 +391,7 @@ func (s *service) end() {
 }
 
 func (s *service) env(now naming.Instant) naming.Env {
-	return naming.Env{Now: now, Rules: s.rules.Load(), Stamp: s.stamp()}
+	return naming.Env{Now: now, Rules: s.rules.Load(), Stamp: s.stamp(), Present: s.present}
 }
 
 // arm sets the alarm for the next deadline.

@@ -101,8 +101,9 @@ type Services struct {
 	layout   atomic.Pointer[dual.Layout]
 	backlog  backlog
 	behind   behind
-	steady   *SteadyClock // nil: this node's clock is another
-	rejoins  bool         // after it stood still; Run's
+	steady   *SteadyClock              // nil: this node's clock is another
+	rejoins  bool                      // after it stood still; Run's
+	present  func(process string) bool // nil: standalone
 }
 
 var _ naming.Registry = (*Services)(nil)
@@ -120,6 +121,7 @@ func NewServices(cfg Config) *Services {
 		s.gateway = newGateway(s)
 		s.asker = newAsker(s)
 		s.steady, _ = cfg.Clock.(*SteadyClock)
+		s.present = func(process string) bool { return s.keeper.table.Load().processes[process] }
 	}
 	return s
 }

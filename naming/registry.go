@@ -45,12 +45,14 @@ type Subscriptions interface {
 	Subscribers(key Key) []Subscriber
 }
 
-// Subscriber is a 1.x client that is pushed over UDP.
+// Subscriber is a client that is pushed: over UDP, or over the connection that it names.
 type Subscriber struct {
 	Addr     netip.AddrPort
 	Agent    string // User-Agent of its list call
 	App      string
 	Clusters string // as given in the list call; echoed in the push
+
+	Connection string // id; "": it is pushed over UDP
 }
 
 // Settings are the durable, node-independent settings: switches and namespaces.

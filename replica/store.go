@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,8 +33,9 @@ type shard struct {
 
 // entry is one service: its view, if it is known, and its subscribers, who may come first.
 type entry struct {
-	view *naming.View
-	subs v2.Subscribers
+	view      *naming.View
+	subs      v2.Subscribers
+	followers map[string]naming.Subscriber // by connection
 }
 
 // Notice says that subscribers are to be told the present state of a service: all of
@@ -91,7 +94,7 @@ func (s *Store) put(v, base *naming.View) bool {
 	sh.tell(v.Key, v.Revision)
 	s.instances.Add(int64(len(v.Instances) - before))
 	e.view = v
-	told := e.subs.Len() > 0
+	told := e.subs.Len() > 0 || len(e.followers) > 0
 	sh.Unlock()
 	if told {
 		s.onChange(Notice{Key: v.Key})
@@ -152,8 +155,48 @@ func (s *Store) Subscribers(key naming.Key) []naming.Subscriber {
 	sh := s.shard(key)
 	sh.RLock()
 	defer sh.RUnlock()
+	e := sh.entries[key]
+	if e == nil {
+		return nil
+	}
+	return slices.AppendSeq(e.subs.All(), maps.Values(e.followers))
+}
+
+// Follow records that a connection is subscribed to a service, until Unfollow. A service need
+// not exist.
+func (s *Store) Follow(key naming.Key, sub naming.Subscriber) {
+	sh := s.shard(key)
+	sh.Lock()
+	defer sh.Unlock()
+	e := sh.entry(key)
+	if e.followers == nil {
+		e.followers = map[string]naming.Subscriber{}
+	}
+	before := len(e.followers)
+	e.followers[sub.Connection] = sub
+	s.subscribers.Add(int64(len(e.followers) - before))
+}
+
+// Unfollow ends the subscription of a connection.
+func (s *Store) Unfollow(key naming.Key, connection string) {
+	sh := s.shard(key)
+	sh.Lock()
+	defer sh.Unlock()
 	if e := sh.entries[key]; e != nil {
-		return e.subs.All()
+		before := len(e.followers)
+		delete(e.followers, connection)
+		s.subscribers.Add(int64(len(e.followers) - before))
+		sh.tidy(key, e)
+	}
+}
+
+// Followers returns the connections that are subscribed to a service, in no particular order.
+func (s *Store) Followers(key naming.Key) []string {
+	sh := s.shard(key)
+	sh.RLock()
+	defer sh.RUnlock()
+	if e := sh.entries[key]; e != nil && len(e.followers) > 0 {
+		return slices.Collect(maps.Keys(e.followers))
 	}
 	return nil
 }
@@ -189,7 +232,7 @@ func (sh *shard) entry(key naming.Key) *entry {
 
 // tidy removes an entry that nothing needs any more.
 func (sh *shard) tidy(key naming.Key, e *entry) {
-	if e.view == nil && e.subs.Len() == 0 {
+	if e.view == nil && e.subs.Len()+len(e.followers) == 0 {
 		delete(sh.entries, key)
 	}
 }

@@ -118,6 +118,9 @@ func (n *Node) membersChanged(ms *cluster.Members) {
 	ring := ms.Ring()
 	t := actors.Topology{Ring: ring.ID(), Owner: ring.Owner}
 	for _, m := range ms.All() {
+		if m.ID == id {
+			t.Process = m.Process
+		}
 		if m.ID != id && (m.Up() || m.Status == cluster.Suspect) {
 			t.Peers = append(t.Peers, actors.Peer{ID: m.ID, Process: m.Process, Doubted: !m.Up()})
 		}

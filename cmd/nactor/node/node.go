@@ -47,6 +47,7 @@ type Node struct {
 	upgrade  *upgrade.Upgrade
 	cluster  *cluster.Cluster
 	push     *actors.Push
+	clients  *actors.Clients
 	prober   *probe.Prober
 	front    *http.Server
 
@@ -57,9 +58,10 @@ type Node struct {
 	status       atomic.Pointer[http.Status]
 	live         atomic.Pointer[actors.Services] // once they are there
 
-	storeWake chan struct{}        // capacity 1: the members of the store may have to change
-	deadSince map[string]time.Time // members of the store that are gone; keepStore's
-	started   time.Time
+	stopClients context.CancelFunc
+	storeWake   chan struct{}        // capacity 1: the members of the store may have to change
+	deadSince   map[string]time.Time // members of the store that are gone; keepStore's
+	started     time.Time
 
 	wg      sync.WaitGroup
 	quit    chan struct{} // closed by Stop: the node's goroutines end
@@ -96,6 +98,9 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	n.views = replica.New(n.clock.Now, func(notice replica.Notice) {
 		if n.push != nil {
 			n.push.Notify(notice)
+		}
+		if n.clients != nil && notice.New == nil {
+			n.clients.Notify(notice.Key)
 		}
 	})
 	n.settings, err = n.store.Settings(func(sw *naming.Switches) {
@@ -143,6 +148,10 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
+	n.clients = actors.NewClients(n.services)
+	served, stop := context.WithCancel(context.Background())
+	n.stopClients = stop
+	n.wg.Go(func() { n.clients.Run(served) })
 	if configured(n.cfg) {
 		n.serve()
 		return n, n.becomeReady(ctx)
@@ -262,6 +271,9 @@ func (n *Node) shutdown(ctx context.Context) error {
 		}
 	}
 	close(n.quit)
+	if n.clients != nil {
+		n.clients.Leave()
+	}
 	if n.cluster != nil && n.Err() == nil {
 		n.leaveCluster(ctx)
 	}
@@ -269,6 +281,9 @@ func (n *Node) shutdown(ctx context.Context) error {
 		note(n.front.Shutdown(ctx))
 	} else if n.listener != nil {
 		note(n.listener.Close())
+	}
+	if n.stopClients != nil {
+		n.stopClients()
 	}
 	if n.stopServices != nil {
 		n.stopServices()
