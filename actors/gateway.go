@@ -282,9 +282,7 @@ func (g *gateway) carryOut(from string, pb *actorpb.Command) {
 	}
 	gate := g.keeper.table.Load().gates[key.Partition()]
 	switch {
-	case g.stood():
-		reply(naming.Result{}, errStill)
-	case gate == nil:
+	case g.stood(), gate == nil: // the sender asks again: who stood still is no owner any more
 		reply(naming.Result{}, errMoved)
 	case gate.open.Load():
 		g.localThen(key, cmd, reply)

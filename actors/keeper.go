@@ -208,6 +208,7 @@ func (k *keeper) follow(topo Topology) {
 		k.settle(p, t)
 	}
 	k.mu.Unlock()
+	k.reconsider()
 	for id := range up {
 		k.claim(id, gained)
 	}

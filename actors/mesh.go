@@ -47,11 +47,12 @@ type mesh struct {
 	out  Peers
 	feed *feed
 
-	mu     sync.Mutex
-	links  map[string]*linkRun // by process
-	routes map[string]*link    // by node
-	from   map[string]*inbound // by node
-	wg     sync.WaitGroup
+	mu      sync.Mutex
+	links   map[string]*linkRun // by process
+	routes  map[string]*link    // by node
+	from    map[string]*inbound // by node
+	wg      sync.WaitGroup
+	refused map[naming.Key]refusal
 	// stopped ends all links for good: who is here may change until the membership ends.
 	stopped bool
 
@@ -77,7 +78,7 @@ type inbound struct {
 func newMesh(s *Services) *mesh {
 	m := &mesh{
 		Services: s, out: s.Peers, feed: newFeed(s.MinAcks),
-		links: map[string]*linkRun{}, routes: map[string]*link{}, from: map[string]*inbound{},
+		links: map[string]*linkRun{}, routes: map[string]*link{}, from: map[string]*inbound{}, refused: map[naming.Key]refusal{},
 	}
 	m.sessions.Store(uint64(time.Now().UnixNano()))
 	m.feed.onAppend = m.pokeAll

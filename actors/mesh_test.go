@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"nactor/actors/actorpb"
+	"nactor/cluster"
 	"nactor/naming"
 	"nactor/replica"
 )
@@ -76,4 +77,26 @@ func end(s *Services) {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	s.Run(over)
+}
+
+// A view of an owner that this node does not know yet is shown once it does: that owner has
+// been told that it is here.
+func TestForeignViewWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := amongOthers(t, Config{Identity: cluster.Identity}, nil)
+		run(t, s)
+		key := testKey(1)
+		show(s, key, testInstance(1, true))
+		s.Follow(ringOf(1, "b", "b", "c"))
+		s.mesh.deliver("c", &inbound{}, &actorpb.Packet{Body: &actorpb.Packet_Views{Views: &actorpb.Views{Views: []*actorpb.View{
+			actorpb.FromView(&naming.View{Key: key, Ephemeral: true, Revision: naming.Revision{Activation: 9, Counter: 2}}),
+		}}}})
+		if v := s.Views.View(key); len(v.Instances) != 1 {
+			t.Errorf("a view of c is shown while b owns the service: %+v", v.Revision)
+		}
+		s.Follow(ringOf(2, "c", "c"))
+		if v := s.Views.View(key); len(v.Instances) != 0 {
+			t.Errorf("the view of c is not shown though it owns the service: %+v", v.Revision)
+		}
+	})
 }

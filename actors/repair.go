@@ -205,7 +205,9 @@ func (m *mesh) onViews(from string, vs *actorpb.Views) {
 		switch {
 		case vs.Merge || m.handles.active(v.Key):
 			m.keeper.merge(naming.Heritage{View: v})
-		case !m.foreign(from, v):
+		case m.foreign(from, v):
+			m.refuse(from, v)
+		default:
 			m.Views.Put(v)
 		}
 	}
@@ -225,6 +227,46 @@ func (m *mesh) foreign(from string, v *naming.View) bool {
 	}
 	mine := m.Views.View(v.Key)
 	return mine != nil && mine.Revision.Activation != naming.Loaded && mine.Revision.Activation != v.Revision.Activation
+}
+
+// refusal is a view that is shown once this node's ring knows its owner.
+type refusal struct {
+	from string
+	view *naming.View
+	at   naming.Instant
+}
+
+const (
+	maxRefused      = 20_000
+	refusalPatience = 10 * time.Second // then notes have been compared
+)
+
+// refuse keeps a foreign view: its owner counts it as known here, and this node may hear of
+// what made that the owner a moment later.
+func (m *mesh) refuse(from string, v *naming.View) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, known := m.refused[v.Key]; known || len(m.refused) < maxRefused {
+		m.refused[v.Key] = refusal{from, v, m.Clock.Now()}
+	}
+}
+
+// reconsider takes what was refused, by the ring that is known now.
+func (m *mesh) reconsider() {
+	m.mu.Lock()
+	all := m.refused
+	m.refused = map[naming.Key]refusal{}
+	m.mu.Unlock()
+	for key, r := range all {
+		switch owner := m.keeper.table.Load().Owner(key.Partition()); {
+		case owner == m.Self || m.handles.active(key):
+			m.keeper.merge(naming.Heritage{View: r.view})
+		case owner == r.from:
+			m.Views.Put(r.view)
+		case m.Clock.Now().Since(r.at) < refusalPatience:
+			m.refuse(r.from, r.view)
+		}
+	}
 }
 
 // apply shows a delta. It reports false when the view that it changes is not here.
