@@ -48,6 +48,22 @@ func (a *asker) receive(from string, message proto.Message) {
 			info, err := a.inspectHere(ctx, m.Identity)
 			a.Peers.Send(from, inboxAsk, answerOf(m.Id, info, err))
 		})
+	case *actorpb.StructureQuery:
+		a.wg.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), AskTime)
+			defer cancel()
+			x := a.exceptions(ctx, naming.Structure(m.Structure))
+			out := &actorpb.StructureAnswer{Id: m.Id, Kept: x.kept}
+			for _, k := range x.missing {
+				out.Missing = append(out.Missing, actorpb.FromKey(k))
+			}
+			for _, k := range x.extra {
+				out.Extra = append(out.Extra, actorpb.FromKey(k))
+			}
+			a.Peers.Send(from, inboxAsk, out)
+		})
+	case *actorpb.StructureAnswer:
+		a.questions.Answer(m.Id, m)
 	case *actorpb.ActorsAnswer:
 		a.questions.Answer(m.Id, m)
 	case *actorpb.ActorAnswer:

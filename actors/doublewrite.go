@@ -115,6 +115,7 @@ func (b *backlog) clear() {
 type waiting struct {
 	since    naming.Instant
 	attempts int // that failed
+	repairs  int // of operators, on the structure that does not serve
 	failure  error
 	differs  []string // how the structures differ, after a failure
 }
@@ -125,15 +126,15 @@ const maxDifferences = 5
 // noteBacklog tells the node when a double write has begun to wait, failed, or been done.
 func (s *service) noteBacklog() {
 	since, attempts, ok := s.state.Pending()
-	now := waiting{since: since, attempts: attempts}
+	now := waiting{since: since, attempts: attempts, repairs: s.state.Repairs()}
 	if !ok {
 		now = waiting{}
 	}
-	if now.since == s.noted.since && now.attempts == s.noted.attempts {
+	if now.since == s.noted.since && now.attempts == s.noted.attempts && now.repairs == s.noted.repairs {
 		return
 	}
 	s.noted = now
-	if attempts > 0 {
+	if now.attempts > 0 || now.repairs > 0 {
 		now.failure = s.state.Failure()
 		for d := range s.state.Differences() {
 			if now.differs = append(now.differs, d.String()); len(now.differs) == maxDifferences {
@@ -167,7 +168,7 @@ type DoubleWrite struct {
 	Services  int           // active
 	Pending   int           // that wait for a double write
 	Oldest    time.Duration // age of the one that waits longest
-	Failed    int           // whose last double write failed: their structures differ
+	Failed    int           // whose structures differ: their last double write failed, or an operator wrote to one of the two
 	Differing []switchover.Differing
 }
 
@@ -183,13 +184,20 @@ func (s *Services) DoubleWrite() DoubleWrite {
 	defer s.backlog.mu.Unlock()
 	for h, w := range s.backlog.wait {
 		d.Pending++
-		d.Oldest = max(d.Oldest, now.Since(w.since))
-		if w.attempts == 0 {
+		if w.attempts == 0 && w.repairs == 0 {
+			d.Oldest = max(d.Oldest, now.Since(w.since))
 			continue
 		}
+		if w.attempts == 0 && len(w.differs) == 0 {
+			continue // repaired
+		}
 		d.Failed++
+		text := fmt.Sprintf("an operator wrote to one structure alone; the double write puts it right within %v, or ver=v1 and ver=v2 of upgrade/ops do", dual.RepairTime)
+		if w.attempts > 0 {
+			d.Oldest = max(d.Oldest, now.Since(w.since))
+			text = fmt.Sprintf("%d attempts failed: %v", w.attempts, w.failure)
+		}
 		if len(d.Differing) < maxDiffering {
-			text := fmt.Sprintf("%d attempts failed: %v", w.attempts, w.failure)
 			d.Differing = append(d.Differing, switchover.Differing{Service: upgradeName(h.key), Differences: append([]string{text}, w.differs...)})
 		}
 	}

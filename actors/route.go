@@ -86,9 +86,11 @@ func (s *Services) awaitShown(ctx context.Context, key naming.Key, rev naming.Re
 
 // repeatable reports whether carrying the command out twice is the same as once.
 func repeatable(cmd naming.Command) bool {
-	switch cmd.(type) {
+	switch c := cmd.(type) {
 	case naming.CreateService, naming.RemoveService:
 		return false
+	case naming.In:
+		return repeatable(c.Command)
 	}
 	return true
 }

@@ -207,6 +207,9 @@ func (s *service) take(c *call) {
 func (s *service) step(c *call, cmd naming.Command) {
 	s.current = c
 	now := s.Clock.Now()
+	if in, ok := cmd.(naming.In); ok && in.Structure == s.state.Layout().Serves {
+		cmd = in.Command
+	}
 	e := s.state.Step(s.env(now), cmd)
 	s.current = nil
 	s.dirty = s.dirty || e.Changed
@@ -362,7 +365,7 @@ func (s *service) rest() {
 	if s.moved {
 		return
 	}
-	if s.state.Len() == 0 && !s.dirty && s.handle.batch == nil && (!waits || !s.state.Exists()) && s.handle.retire() {
+	if s.state.Len() == 0 && s.state.Repairs() == 0 && !s.dirty && s.handle.batch == nil && (!waits || !s.state.Exists()) && s.handle.retire() {
 		s.end()
 		return
 	}

@@ -275,7 +275,7 @@ func pointless(cmd naming.Command) bool {
 	switch c := cmd.(type) {
 	case naming.Beat:
 		return c.Instance == nil
-	case naming.Deregister, naming.EditMetadata, naming.RemoveService, naming.Tick:
+	case naming.Deregister, naming.EditMetadata, naming.RemoveService, naming.Tick, naming.Show:
 		return true
 	}
 	return false

@@ -107,6 +107,7 @@ type Result struct {
 	Known    bool          // Beat: the instance is registered (also when this beat registered it)
 	Interval time.Duration // Beat: when the client shall beat next
 	Updated  []*Instance   // EditMetadata: the instances touched
+	Shown    *View         // Show
 }
 
 // Effects is everything that a step did: what to answer, what to write down before

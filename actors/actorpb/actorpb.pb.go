@@ -1995,6 +1995,8 @@ type Command struct {
 	//	*Command_RemoveService
 	//	*Command_UpdateCluster
 	//	*Command_SetHealth
+	//	*Command_In
+	//	*Command_Show
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2150,6 +2152,24 @@ func (x *Command) GetSetHealth() *SetHealth {
 	return nil
 }
 
+func (x *Command) GetIn() *In {
+	if x != nil {
+		if x, ok := x.Command.(*Command_In); ok {
+			return x.In
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetShow() *Show {
+	if x != nil {
+		if x, ok := x.Command.(*Command_Show); ok {
+			return x.Show
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -2198,6 +2218,14 @@ type Command_SetHealth struct {
 	SetHealth *SetHealth `protobuf:"bytes,13,opt,name=set_health,json=setHealth,proto3,oneof"`
 }
 
+type Command_In struct {
+	In *In `protobuf:"bytes,14,opt,name=in,proto3,oneof"`
+}
+
+type Command_Show struct {
+	Show *Show `protobuf:"bytes,15,opt,name=show,proto3,oneof"`
+}
+
 func (*Command_Register) isCommand_Command() {}
 
 func (*Command_Deregister) isCommand_Command() {}
@@ -2219,6 +2247,10 @@ func (*Command_RemoveService) isCommand_Command() {}
 func (*Command_UpdateCluster) isCommand_Command() {}
 
 func (*Command_SetHealth) isCommand_Command() {}
+
+func (*Command_In) isCommand_Command() {}
+
+func (*Command_Show) isCommand_Command() {}
 
 type Empty struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2256,6 +2288,104 @@ func (*Empty) Descriptor() ([]byte, []int) {
 	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{27}
 }
 
+// In is a command for one structure, 1 or 2, whichever serves.
+type In struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Structure     uint32                 `protobuf:"varint,1,opt,name=structure,proto3" json:"structure,omitempty"`
+	Command       *Command               `protobuf:"bytes,2,opt,name=command,proto3" json:"command,omitempty"` // its id and key are not set
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *In) Reset() {
+	*x = In{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *In) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*In) ProtoMessage() {}
+
+func (x *In) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use In.ProtoReflect.Descriptor instead.
+func (*In) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *In) GetStructure() uint32 {
+	if x != nil {
+		return x.Structure
+	}
+	return 0
+}
+
+func (x *In) GetCommand() *Command {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+// Show asks what a structure, 1 or 2, holds.
+type Show struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Structure     uint32                 `protobuf:"varint,1,opt,name=structure,proto3" json:"structure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Show) Reset() {
+	*x = Show{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Show) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Show) ProtoMessage() {}
+
+func (x *Show) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Show.ProtoReflect.Descriptor instead.
+func (*Show) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Show) GetStructure() uint32 {
+	if x != nil {
+		return x.Structure
+	}
+	return 0
+}
+
 type Register struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instance      *Instance              `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
@@ -2265,7 +2395,7 @@ type Register struct {
 
 func (x *Register) Reset() {
 	*x = Register{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[28]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2277,7 +2407,7 @@ func (x *Register) String() string {
 func (*Register) ProtoMessage() {}
 
 func (x *Register) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[28]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2290,7 +2420,7 @@ func (x *Register) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Register.ProtoReflect.Descriptor instead.
 func (*Register) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{28}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Register) GetInstance() *Instance {
@@ -2311,7 +2441,7 @@ type Deregister struct {
 
 func (x *Deregister) Reset() {
 	*x = Deregister{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[29]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2323,7 +2453,7 @@ func (x *Deregister) String() string {
 func (*Deregister) ProtoMessage() {}
 
 func (x *Deregister) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[29]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2336,7 +2466,7 @@ func (x *Deregister) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deregister.ProtoReflect.Descriptor instead.
 func (*Deregister) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{29}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Deregister) GetAddr() *Addr {
@@ -2370,7 +2500,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[30]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2382,7 +2512,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[30]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2395,7 +2525,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{30}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Beat) GetAddr() *Addr {
@@ -2423,7 +2553,7 @@ type Update struct {
 
 func (x *Update) Reset() {
 	*x = Update{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[31]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2435,7 +2565,7 @@ func (x *Update) String() string {
 func (*Update) ProtoMessage() {}
 
 func (x *Update) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[31]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2448,7 +2578,7 @@ func (x *Update) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Update.ProtoReflect.Descriptor instead.
 func (*Update) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{31}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Update) GetAddr() *Addr {
@@ -2485,7 +2615,7 @@ type Patch struct {
 
 func (x *Patch) Reset() {
 	*x = Patch{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[32]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2627,7 @@ func (x *Patch) String() string {
 func (*Patch) ProtoMessage() {}
 
 func (x *Patch) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[32]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +2640,7 @@ func (x *Patch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Patch.ProtoReflect.Descriptor instead.
 func (*Patch) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{32}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Patch) GetAddr() *Addr {
@@ -2559,7 +2689,7 @@ type EditMetadata struct {
 
 func (x *EditMetadata) Reset() {
 	*x = EditMetadata{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[33]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2571,7 +2701,7 @@ func (x *EditMetadata) String() string {
 func (*EditMetadata) ProtoMessage() {}
 
 func (x *EditMetadata) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[33]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2584,7 +2714,7 @@ func (x *EditMetadata) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EditMetadata.ProtoReflect.Descriptor instead.
 func (*EditMetadata) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{33}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *EditMetadata) GetRemove() bool {
@@ -2619,7 +2749,7 @@ type SetHealth struct {
 
 func (x *SetHealth) Reset() {
 	*x = SetHealth{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[34]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2631,7 +2761,7 @@ func (x *SetHealth) String() string {
 func (*SetHealth) ProtoMessage() {}
 
 func (x *SetHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[34]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2644,7 +2774,7 @@ func (x *SetHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetHealth.ProtoReflect.Descriptor instead.
 func (*SetHealth) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{34}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SetHealth) GetAddr() *Addr {
@@ -2677,7 +2807,7 @@ type Replies struct {
 
 func (x *Replies) Reset() {
 	*x = Replies{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[35]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2689,7 +2819,7 @@ func (x *Replies) String() string {
 func (*Replies) ProtoMessage() {}
 
 func (x *Replies) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[35]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2702,7 +2832,7 @@ func (x *Replies) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replies.ProtoReflect.Descriptor instead.
 func (*Replies) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{35}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Replies) GetReplies() []*Reply {
@@ -2723,13 +2853,14 @@ type Reply struct {
 	Known         bool                   `protobuf:"varint,7,opt,name=known,proto3" json:"known,omitempty"`
 	Interval      int64                  `protobuf:"varint,8,opt,name=interval,proto3" json:"interval,omitempty"` // ns
 	Updated       []*Instance            `protobuf:"bytes,9,rep,name=updated,proto3" json:"updated,omitempty"`
+	Shown         *View                  `protobuf:"bytes,10,opt,name=shown,proto3" json:"shown,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[36]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2741,7 +2872,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[36]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2754,7 +2885,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{36}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Reply) GetId() uint64 {
@@ -2820,6 +2951,13 @@ func (x *Reply) GetUpdated() []*Instance {
 	return nil
 }
 
+func (x *Reply) GetShown() *View {
+	if x != nil {
+		return x.Shown
+	}
+	return nil
+}
+
 // Beats carries heartbeats that were answered elsewhere.
 type Beats struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2831,7 +2969,7 @@ type Beats struct {
 
 func (x *Beats) Reset() {
 	*x = Beats{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[37]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2843,7 +2981,7 @@ func (x *Beats) String() string {
 func (*Beats) ProtoMessage() {}
 
 func (x *Beats) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[37]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2856,7 +2994,7 @@ func (x *Beats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beats.ProtoReflect.Descriptor instead.
 func (*Beats) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{37}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Beats) GetId() uint64 {
@@ -2884,7 +3022,7 @@ type ServiceBeats struct {
 
 func (x *ServiceBeats) Reset() {
 	*x = ServiceBeats{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[38]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2896,7 +3034,7 @@ func (x *ServiceBeats) String() string {
 func (*ServiceBeats) ProtoMessage() {}
 
 func (x *ServiceBeats) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[38]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2909,7 +3047,7 @@ func (x *ServiceBeats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceBeats.ProtoReflect.Descriptor instead.
 func (*ServiceBeats) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{38}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ServiceBeats) GetKey() *Key {
@@ -2942,7 +3080,7 @@ type BeatsTaken struct {
 
 func (x *BeatsTaken) Reset() {
 	*x = BeatsTaken{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[39]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2954,7 +3092,7 @@ func (x *BeatsTaken) String() string {
 func (*BeatsTaken) ProtoMessage() {}
 
 func (x *BeatsTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[39]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2967,7 +3105,7 @@ func (x *BeatsTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeatsTaken.ProtoReflect.Descriptor instead.
 func (*BeatsTaken) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{39}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *BeatsTaken) GetId() uint64 {
@@ -2989,7 +3127,7 @@ type ActorsQuery struct {
 
 func (x *ActorsQuery) Reset() {
 	*x = ActorsQuery{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[40]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3001,7 +3139,7 @@ func (x *ActorsQuery) String() string {
 func (*ActorsQuery) ProtoMessage() {}
 
 func (x *ActorsQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[40]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3014,7 +3152,7 @@ func (x *ActorsQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorsQuery.ProtoReflect.Descriptor instead.
 func (*ActorsQuery) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{40}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ActorsQuery) GetId() uint64 {
@@ -3049,7 +3187,7 @@ type ActorsAnswer struct {
 
 func (x *ActorsAnswer) Reset() {
 	*x = ActorsAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[41]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3061,7 +3199,7 @@ func (x *ActorsAnswer) String() string {
 func (*ActorsAnswer) ProtoMessage() {}
 
 func (x *ActorsAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[41]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3074,7 +3212,7 @@ func (x *ActorsAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorsAnswer.ProtoReflect.Descriptor instead.
 func (*ActorsAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{41}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ActorsAnswer) GetId() uint64 {
@@ -3108,7 +3246,7 @@ type Activation struct {
 
 func (x *Activation) Reset() {
 	*x = Activation{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[42]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3120,7 +3258,7 @@ func (x *Activation) String() string {
 func (*Activation) ProtoMessage() {}
 
 func (x *Activation) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[42]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3133,7 +3271,7 @@ func (x *Activation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activation.ProtoReflect.Descriptor instead.
 func (*Activation) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{42}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Activation) GetIdentity() string {
@@ -3150,6 +3288,128 @@ func (x *Activation) GetPid() string {
 	return ""
 }
 
+// StructureQuery asks a node in which services one of the structures is not there as the one
+// that serves is. It answers StructureAnswer.
+type StructureQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Structure     uint32                 `protobuf:"varint,2,opt,name=structure,proto3" json:"structure,omitempty"` // 1 or 2
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StructureQuery) Reset() {
+	*x = StructureQuery{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StructureQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StructureQuery) ProtoMessage() {}
+
+func (x *StructureQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StructureQuery.ProtoReflect.Descriptor instead.
+func (*StructureQuery) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *StructureQuery) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *StructureQuery) GetStructure() uint32 {
+	if x != nil {
+		return x.Structure
+	}
+	return 0
+}
+
+type StructureAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Kept          bool                   `protobuf:"varint,2,opt,name=kept,proto3" json:"kept,omitempty"`      // false: none of its services has the structure
+	Missing       []*Key                 `protobuf:"bytes,3,rep,name=missing,proto3" json:"missing,omitempty"` // readers are shown these services, the structure lacks them
+	Extra         []*Key                 `protobuf:"bytes,4,rep,name=extra,proto3" json:"extra,omitempty"`     // the reverse
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StructureAnswer) Reset() {
+	*x = StructureAnswer{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StructureAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StructureAnswer) ProtoMessage() {}
+
+func (x *StructureAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StructureAnswer.ProtoReflect.Descriptor instead.
+func (*StructureAnswer) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *StructureAnswer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *StructureAnswer) GetKept() bool {
+	if x != nil {
+		return x.Kept
+	}
+	return false
+}
+
+func (x *StructureAnswer) GetMissing() []*Key {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *StructureAnswer) GetExtra() []*Key {
+	if x != nil {
+		return x.Extra
+	}
+	return nil
+}
+
 // ActorQuery asks an active service about itself. Its node answers ActorAnswer.
 type ActorQuery struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3161,7 +3421,7 @@ type ActorQuery struct {
 
 func (x *ActorQuery) Reset() {
 	*x = ActorQuery{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[43]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3173,7 +3433,7 @@ func (x *ActorQuery) String() string {
 func (*ActorQuery) ProtoMessage() {}
 
 func (x *ActorQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[43]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3186,7 +3446,7 @@ func (x *ActorQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorQuery.ProtoReflect.Descriptor instead.
 func (*ActorQuery) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{43}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ActorQuery) GetId() uint64 {
@@ -3224,7 +3484,7 @@ type ActorAnswer struct {
 
 func (x *ActorAnswer) Reset() {
 	*x = ActorAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[44]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3236,7 +3496,7 @@ func (x *ActorAnswer) String() string {
 func (*ActorAnswer) ProtoMessage() {}
 
 func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[44]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3249,7 +3509,7 @@ func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorAnswer.ProtoReflect.Descriptor instead.
 func (*ActorAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{44}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ActorAnswer) GetId() uint64 {
@@ -3362,7 +3622,7 @@ type UpgradeReport struct {
 
 func (x *UpgradeReport) Reset() {
 	*x = UpgradeReport{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3374,7 +3634,7 @@ func (x *UpgradeReport) String() string {
 func (*UpgradeReport) ProtoMessage() {}
 
 func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3387,7 +3647,7 @@ func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeReport.ProtoReflect.Descriptor instead.
 func (*UpgradeReport) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{45}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *UpgradeReport) GetProcess() string {
@@ -3470,7 +3730,7 @@ type UpgradeDiffering struct {
 
 func (x *UpgradeDiffering) Reset() {
 	*x = UpgradeDiffering{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3482,7 +3742,7 @@ func (x *UpgradeDiffering) String() string {
 func (*UpgradeDiffering) ProtoMessage() {}
 
 func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3495,7 +3755,7 @@ func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeDiffering.ProtoReflect.Descriptor instead.
 func (*UpgradeDiffering) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{46}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *UpgradeDiffering) GetService() string {
@@ -3524,7 +3784,7 @@ type UpgradeAsk struct {
 
 func (x *UpgradeAsk) Reset() {
 	*x = UpgradeAsk{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3536,7 +3796,7 @@ func (x *UpgradeAsk) String() string {
 func (*UpgradeAsk) ProtoMessage() {}
 
 func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3549,7 +3809,7 @@ func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeAsk.ProtoReflect.Descriptor instead.
 func (*UpgradeAsk) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{47}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *UpgradeAsk) GetRound() uint64 {
@@ -3577,7 +3837,7 @@ type UpgradeExplain struct {
 
 func (x *UpgradeExplain) Reset() {
 	*x = UpgradeExplain{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3589,7 +3849,7 @@ func (x *UpgradeExplain) String() string {
 func (*UpgradeExplain) ProtoMessage() {}
 
 func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3602,7 +3862,7 @@ func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeExplain.ProtoReflect.Descriptor instead.
 func (*UpgradeExplain) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *UpgradeExplain) GetId() uint64 {
@@ -3621,7 +3881,7 @@ type UpgradeClose struct {
 
 func (x *UpgradeClose) Reset() {
 	*x = UpgradeClose{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3633,7 +3893,7 @@ func (x *UpgradeClose) String() string {
 func (*UpgradeClose) ProtoMessage() {}
 
 func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3646,7 +3906,7 @@ func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeClose.ProtoReflect.Descriptor instead.
 func (*UpgradeClose) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *UpgradeClose) GetId() uint64 {
@@ -3668,7 +3928,7 @@ type UpgradeAnswer struct {
 
 func (x *UpgradeAnswer) Reset() {
 	*x = UpgradeAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3680,7 +3940,7 @@ func (x *UpgradeAnswer) String() string {
 func (*UpgradeAnswer) ProtoMessage() {}
 
 func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3693,7 +3953,7 @@ func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeAnswer.ProtoReflect.Descriptor instead.
 func (*UpgradeAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *UpgradeAnswer) GetId() uint64 {
@@ -3887,7 +4147,7 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x03ago\x18\x02 \x01(\rR\x03ago\x12\x14\n" +
 	"\x05stamp\x18\x03 \x01(\x06R\x05stamp\">\n" +
 	"\bCommands\x122\n" +
-	"\bcommands\x18\x01 \x03(\v2\x16.nactor.actors.CommandR\bcommands\"\xc7\x05\n" +
+	"\bcommands\x18\x01 \x03(\v2\x16.nactor.actors.CommandR\bcommands\"\x97\x06\n" +
 	"\aCommand\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12$\n" +
 	"\x03key\x18\x02 \x01(\v2\x12.nactor.actors.KeyR\x03key\x125\n" +
@@ -3905,9 +4165,16 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x0eremove_service\x18\v \x01(\v2\x14.nactor.actors.EmptyH\x00R\rremoveService\x12C\n" +
 	"\x0eupdate_cluster\x18\f \x01(\v2\x1a.nactor.actors.ClusterMetaH\x00R\rupdateCluster\x129\n" +
 	"\n" +
-	"set_health\x18\r \x01(\v2\x18.nactor.actors.SetHealthH\x00R\tsetHealthB\t\n" +
+	"set_health\x18\r \x01(\v2\x18.nactor.actors.SetHealthH\x00R\tsetHealth\x12#\n" +
+	"\x02in\x18\x0e \x01(\v2\x11.nactor.actors.InH\x00R\x02in\x12)\n" +
+	"\x04show\x18\x0f \x01(\v2\x13.nactor.actors.ShowH\x00R\x04showB\t\n" +
 	"\acommand\"\a\n" +
-	"\x05Empty\"?\n" +
+	"\x05Empty\"T\n" +
+	"\x02In\x12\x1c\n" +
+	"\tstructure\x18\x01 \x01(\rR\tstructure\x120\n" +
+	"\acommand\x18\x02 \x01(\v2\x16.nactor.actors.CommandR\acommand\"$\n" +
+	"\x04Show\x12\x1c\n" +
+	"\tstructure\x18\x01 \x01(\rR\tstructure\"?\n" +
 	"\bRegister\x123\n" +
 	"\binstance\x18\x01 \x01(\v2\x17.nactor.actors.InstanceR\binstance\"k\n" +
 	"\n" +
@@ -3940,7 +4207,7 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\ahealthy\x18\x02 \x01(\bR\ahealthy\x12\x14\n" +
 	"\x05probe\x18\x03 \x01(\bR\x05probe\"9\n" +
 	"\aReplies\x12.\n" +
-	"\areplies\x18\x01 \x03(\v2\x14.nactor.actors.ReplyR\areplies\"\x89\x02\n" +
+	"\areplies\x18\x01 \x03(\v2\x14.nactor.actors.ReplyR\areplies\"\xb4\x02\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05moved\x18\x02 \x01(\bR\x05moved\x12\x16\n" +
@@ -3950,7 +4217,9 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\brevision\x18\x06 \x01(\v2\x17.nactor.actors.RevisionR\brevision\x12\x14\n" +
 	"\x05known\x18\a \x01(\bR\x05known\x12\x1a\n" +
 	"\binterval\x18\b \x01(\x03R\binterval\x121\n" +
-	"\aupdated\x18\t \x03(\v2\x17.nactor.actors.InstanceR\aupdated\"P\n" +
+	"\aupdated\x18\t \x03(\v2\x17.nactor.actors.InstanceR\aupdated\x12)\n" +
+	"\x05shown\x18\n" +
+	" \x01(\v2\x13.nactor.actors.ViewR\x05shown\"P\n" +
 	"\x05Beats\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x127\n" +
 	"\bservices\x18\x02 \x03(\v2\x1b.nactor.actors.ServiceBeatsR\bservices\"~\n" +
@@ -3973,7 +4242,15 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\n" +
 	"Activation\x12\x1a\n" +
 	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\x10\n" +
-	"\x03pid\x18\x02 \x01(\tR\x03pid\"8\n" +
+	"\x03pid\x18\x02 \x01(\tR\x03pid\">\n" +
+	"\x0eStructureQuery\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1c\n" +
+	"\tstructure\x18\x02 \x01(\rR\tstructure\"\x8d\x01\n" +
+	"\x0fStructureAnswer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
+	"\x04kept\x18\x02 \x01(\bR\x04kept\x12,\n" +
+	"\amissing\x18\x03 \x03(\v2\x12.nactor.actors.KeyR\amissing\x12(\n" +
+	"\x05extra\x18\x04 \x03(\v2\x12.nactor.actors.KeyR\x05extra\"8\n" +
 	"\n" +
 	"ActorQuery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
@@ -4037,7 +4314,7 @@ func file_actors_actorpb_actorpb_proto_rawDescGZIP() []byte {
 	return file_actors_actorpb_actorpb_proto_rawDescData
 }
 
-var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_actors_actorpb_actorpb_proto_goTypes = []any{
 	(*Key)(nil),              // 0: nactor.actors.Key
 	(*Addr)(nil),             // 1: nactor.actors.Addr
@@ -4067,29 +4344,33 @@ var file_actors_actorpb_actorpb_proto_goTypes = []any{
 	(*Commands)(nil),         // 25: nactor.actors.Commands
 	(*Command)(nil),          // 26: nactor.actors.Command
 	(*Empty)(nil),            // 27: nactor.actors.Empty
-	(*Register)(nil),         // 28: nactor.actors.Register
-	(*Deregister)(nil),       // 29: nactor.actors.Deregister
-	(*Beat)(nil),             // 30: nactor.actors.Beat
-	(*Update)(nil),           // 31: nactor.actors.Update
-	(*Patch)(nil),            // 32: nactor.actors.Patch
-	(*EditMetadata)(nil),     // 33: nactor.actors.EditMetadata
-	(*SetHealth)(nil),        // 34: nactor.actors.SetHealth
-	(*Replies)(nil),          // 35: nactor.actors.Replies
-	(*Reply)(nil),            // 36: nactor.actors.Reply
-	(*Beats)(nil),            // 37: nactor.actors.Beats
-	(*ServiceBeats)(nil),     // 38: nactor.actors.ServiceBeats
-	(*BeatsTaken)(nil),       // 39: nactor.actors.BeatsTaken
-	(*ActorsQuery)(nil),      // 40: nactor.actors.ActorsQuery
-	(*ActorsAnswer)(nil),     // 41: nactor.actors.ActorsAnswer
-	(*Activation)(nil),       // 42: nactor.actors.Activation
-	(*ActorQuery)(nil),       // 43: nactor.actors.ActorQuery
-	(*ActorAnswer)(nil),      // 44: nactor.actors.ActorAnswer
-	(*UpgradeReport)(nil),    // 45: nactor.actors.UpgradeReport
-	(*UpgradeDiffering)(nil), // 46: nactor.actors.UpgradeDiffering
-	(*UpgradeAsk)(nil),       // 47: nactor.actors.UpgradeAsk
-	(*UpgradeExplain)(nil),   // 48: nactor.actors.UpgradeExplain
-	(*UpgradeClose)(nil),     // 49: nactor.actors.UpgradeClose
-	(*UpgradeAnswer)(nil),    // 50: nactor.actors.UpgradeAnswer
+	(*In)(nil),               // 28: nactor.actors.In
+	(*Show)(nil),             // 29: nactor.actors.Show
+	(*Register)(nil),         // 30: nactor.actors.Register
+	(*Deregister)(nil),       // 31: nactor.actors.Deregister
+	(*Beat)(nil),             // 32: nactor.actors.Beat
+	(*Update)(nil),           // 33: nactor.actors.Update
+	(*Patch)(nil),            // 34: nactor.actors.Patch
+	(*EditMetadata)(nil),     // 35: nactor.actors.EditMetadata
+	(*SetHealth)(nil),        // 36: nactor.actors.SetHealth
+	(*Replies)(nil),          // 37: nactor.actors.Replies
+	(*Reply)(nil),            // 38: nactor.actors.Reply
+	(*Beats)(nil),            // 39: nactor.actors.Beats
+	(*ServiceBeats)(nil),     // 40: nactor.actors.ServiceBeats
+	(*BeatsTaken)(nil),       // 41: nactor.actors.BeatsTaken
+	(*ActorsQuery)(nil),      // 42: nactor.actors.ActorsQuery
+	(*ActorsAnswer)(nil),     // 43: nactor.actors.ActorsAnswer
+	(*Activation)(nil),       // 44: nactor.actors.Activation
+	(*StructureQuery)(nil),   // 45: nactor.actors.StructureQuery
+	(*StructureAnswer)(nil),  // 46: nactor.actors.StructureAnswer
+	(*ActorQuery)(nil),       // 47: nactor.actors.ActorQuery
+	(*ActorAnswer)(nil),      // 48: nactor.actors.ActorAnswer
+	(*UpgradeReport)(nil),    // 49: nactor.actors.UpgradeReport
+	(*UpgradeDiffering)(nil), // 50: nactor.actors.UpgradeDiffering
+	(*UpgradeAsk)(nil),       // 51: nactor.actors.UpgradeAsk
+	(*UpgradeExplain)(nil),   // 52: nactor.actors.UpgradeExplain
+	(*UpgradeClose)(nil),     // 53: nactor.actors.UpgradeClose
+	(*UpgradeAnswer)(nil),    // 54: nactor.actors.UpgradeAnswer
 }
 var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	2,  // 0: nactor.actors.Instance.registered:type_name -> nactor.actors.Instance
@@ -4134,40 +4415,46 @@ var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	1,  // 39: nactor.actors.Tombstone.addr:type_name -> nactor.actors.Addr
 	26, // 40: nactor.actors.Commands.commands:type_name -> nactor.actors.Command
 	0,  // 41: nactor.actors.Command.key:type_name -> nactor.actors.Key
-	28, // 42: nactor.actors.Command.register:type_name -> nactor.actors.Register
-	29, // 43: nactor.actors.Command.deregister:type_name -> nactor.actors.Deregister
-	30, // 44: nactor.actors.Command.beat:type_name -> nactor.actors.Beat
-	31, // 45: nactor.actors.Command.update:type_name -> nactor.actors.Update
-	32, // 46: nactor.actors.Command.patch:type_name -> nactor.actors.Patch
-	33, // 47: nactor.actors.Command.edit_metadata:type_name -> nactor.actors.EditMetadata
+	30, // 42: nactor.actors.Command.register:type_name -> nactor.actors.Register
+	31, // 43: nactor.actors.Command.deregister:type_name -> nactor.actors.Deregister
+	32, // 44: nactor.actors.Command.beat:type_name -> nactor.actors.Beat
+	33, // 45: nactor.actors.Command.update:type_name -> nactor.actors.Update
+	34, // 46: nactor.actors.Command.patch:type_name -> nactor.actors.Patch
+	35, // 47: nactor.actors.Command.edit_metadata:type_name -> nactor.actors.EditMetadata
 	6,  // 48: nactor.actors.Command.create_service:type_name -> nactor.actors.Meta
 	6,  // 49: nactor.actors.Command.update_service:type_name -> nactor.actors.Meta
 	27, // 50: nactor.actors.Command.remove_service:type_name -> nactor.actors.Empty
 	5,  // 51: nactor.actors.Command.update_cluster:type_name -> nactor.actors.ClusterMeta
-	34, // 52: nactor.actors.Command.set_health:type_name -> nactor.actors.SetHealth
-	2,  // 53: nactor.actors.Register.instance:type_name -> nactor.actors.Instance
-	1,  // 54: nactor.actors.Deregister.addr:type_name -> nactor.actors.Addr
-	1,  // 55: nactor.actors.Beat.addr:type_name -> nactor.actors.Addr
-	2,  // 56: nactor.actors.Beat.instance:type_name -> nactor.actors.Instance
-	1,  // 57: nactor.actors.Update.addr:type_name -> nactor.actors.Addr
-	3,  // 58: nactor.actors.Update.overlay:type_name -> nactor.actors.Overlay
-	1,  // 59: nactor.actors.Patch.addr:type_name -> nactor.actors.Addr
-	1,  // 60: nactor.actors.EditMetadata.targets:type_name -> nactor.actors.Addr
-	1,  // 61: nactor.actors.SetHealth.addr:type_name -> nactor.actors.Addr
-	36, // 62: nactor.actors.Replies.replies:type_name -> nactor.actors.Reply
-	7,  // 63: nactor.actors.Reply.revision:type_name -> nactor.actors.Revision
-	2,  // 64: nactor.actors.Reply.updated:type_name -> nactor.actors.Instance
-	38, // 65: nactor.actors.Beats.services:type_name -> nactor.actors.ServiceBeats
-	0,  // 66: nactor.actors.ServiceBeats.key:type_name -> nactor.actors.Key
-	1,  // 67: nactor.actors.ServiceBeats.addrs:type_name -> nactor.actors.Addr
-	42, // 68: nactor.actors.ActorsAnswer.actors:type_name -> nactor.actors.Activation
-	7,  // 69: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
-	46, // 70: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
-	71, // [71:71] is the sub-list for method output_type
-	71, // [71:71] is the sub-list for method input_type
-	71, // [71:71] is the sub-list for extension type_name
-	71, // [71:71] is the sub-list for extension extendee
-	0,  // [0:71] is the sub-list for field type_name
+	36, // 52: nactor.actors.Command.set_health:type_name -> nactor.actors.SetHealth
+	28, // 53: nactor.actors.Command.in:type_name -> nactor.actors.In
+	29, // 54: nactor.actors.Command.show:type_name -> nactor.actors.Show
+	26, // 55: nactor.actors.In.command:type_name -> nactor.actors.Command
+	2,  // 56: nactor.actors.Register.instance:type_name -> nactor.actors.Instance
+	1,  // 57: nactor.actors.Deregister.addr:type_name -> nactor.actors.Addr
+	1,  // 58: nactor.actors.Beat.addr:type_name -> nactor.actors.Addr
+	2,  // 59: nactor.actors.Beat.instance:type_name -> nactor.actors.Instance
+	1,  // 60: nactor.actors.Update.addr:type_name -> nactor.actors.Addr
+	3,  // 61: nactor.actors.Update.overlay:type_name -> nactor.actors.Overlay
+	1,  // 62: nactor.actors.Patch.addr:type_name -> nactor.actors.Addr
+	1,  // 63: nactor.actors.EditMetadata.targets:type_name -> nactor.actors.Addr
+	1,  // 64: nactor.actors.SetHealth.addr:type_name -> nactor.actors.Addr
+	38, // 65: nactor.actors.Replies.replies:type_name -> nactor.actors.Reply
+	7,  // 66: nactor.actors.Reply.revision:type_name -> nactor.actors.Revision
+	2,  // 67: nactor.actors.Reply.updated:type_name -> nactor.actors.Instance
+	8,  // 68: nactor.actors.Reply.shown:type_name -> nactor.actors.View
+	40, // 69: nactor.actors.Beats.services:type_name -> nactor.actors.ServiceBeats
+	0,  // 70: nactor.actors.ServiceBeats.key:type_name -> nactor.actors.Key
+	1,  // 71: nactor.actors.ServiceBeats.addrs:type_name -> nactor.actors.Addr
+	44, // 72: nactor.actors.ActorsAnswer.actors:type_name -> nactor.actors.Activation
+	0,  // 73: nactor.actors.StructureAnswer.missing:type_name -> nactor.actors.Key
+	0,  // 74: nactor.actors.StructureAnswer.extra:type_name -> nactor.actors.Key
+	7,  // 75: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
+	50, // 76: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
+	77, // [77:77] is the sub-list for method output_type
+	77, // [77:77] is the sub-list for method input_type
+	77, // [77:77] is the sub-list for extension type_name
+	77, // [77:77] is the sub-list for extension extendee
+	0,  // [0:77] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorpb_actorpb_proto_init() }
@@ -4199,15 +4486,17 @@ func file_actors_actorpb_actorpb_proto_init() {
 		(*Command_RemoveService)(nil),
 		(*Command_UpdateCluster)(nil),
 		(*Command_SetHealth)(nil),
+		(*Command_In)(nil),
+		(*Command_Show)(nil),
 	}
-	file_actors_actorpb_actorpb_proto_msgTypes[32].OneofWrappers = []any{}
+	file_actors_actorpb_actorpb_proto_msgTypes[34].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorpb_actorpb_proto_rawDesc), len(file_actors_actorpb_actorpb_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   51,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

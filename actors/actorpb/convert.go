@@ -308,6 +308,15 @@ func FromCommand(id uint64, key naming.Key, cmd naming.Command) (*Command, bool)
 		out.Command = &Command_UpdateCluster{FromCluster(c.Cluster)}
 	case naming.SetHealth:
 		out.Command = &Command_SetHealth{&SetHealth{Addr: FromAddr(c.Addr), Healthy: c.Healthy, Probe: c.Probe}}
+	case naming.In:
+		inner, ok := FromCommand(0, naming.Key{}, c.Command)
+		if !ok {
+			return nil, false
+		}
+		inner.Key = nil
+		out.Command = &Command_In{&In{Structure: uint32(c.Structure), Command: inner}}
+	case naming.Show:
+		out.Command = &Command_Show{&Show{Structure: uint32(c.Structure)}}
 	default:
 		return nil, false
 	}
@@ -316,6 +325,20 @@ func FromCommand(id uint64, key naming.Key, cmd naming.Command) (*Command, bool)
 
 // Naming returns the command; nil for one that this build does not know.
 func (c *Command) Naming() naming.Command {
+	switch m := c.GetCommand().(type) {
+	case *Command_In:
+		if cmd := m.In.GetCommand().plain(); cmd != nil {
+			return naming.In{Structure: naming.Structure(m.In.GetStructure()), Command: cmd}
+		}
+		return nil
+	case *Command_Show:
+		return naming.Show{Structure: naming.Structure(m.Show.GetStructure())}
+	}
+	return c.plain()
+}
+
+// plain returns a command that names no structure.
+func (c *Command) plain() naming.Command {
 	switch m := c.GetCommand().(type) {
 	case *Command_Register:
 		if in := m.Register.GetInstance().Naming(); in != nil {
@@ -364,6 +387,9 @@ func (m *Meta) orEmpty() *naming.ServiceMeta {
 // FromResult returns the reply to a command.
 func FromResult(id uint64, r naming.Result, err error) *Reply {
 	out := &Reply{Id: id, Revision: FromRevision(r.Revision), Known: r.Known, Interval: int64(r.Interval), Updated: fromInstances(r.Updated)}
+	if r.Shown != nil {
+		out.Shown = FromView(r.Shown)
+	}
 	if err != nil {
 		out.Failed, out.Kind, out.Error = true, uint32(naming.KindOf(err)), err.Error()
 	}
@@ -375,6 +401,9 @@ func (r *Reply) Naming() (naming.Result, error) {
 	result := naming.Result{Revision: r.GetRevision().Naming(), Known: r.GetKnown(), Interval: time.Duration(r.GetInterval())}
 	if list := r.GetUpdated(); len(list) > 0 {
 		result.Updated = toInstances(list)
+	}
+	if v := r.GetShown(); v != nil {
+		result.Shown = v.Naming()
 	}
 	if r.GetFailed() {
 		return result, &naming.Error{Kind: naming.Kind(r.GetKind()), Message: r.GetError()}

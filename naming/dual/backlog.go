@@ -16,6 +16,7 @@ type backlog struct {
 	at       naming.Instant // when it is carried out
 	attempts int            // that failed
 	failure  error          // of the last one
+	repairs  int            // of an operator, on the structure that does not serve; see repair.go
 }
 
 // A double write that failed is tried again after 1 s, 2 s, 4 s, … and at last every 30 s.
@@ -50,7 +51,7 @@ func (b *backlog) failed(now naming.Instant, err error) {
 func (p *pair) catchUp(now naming.Instant) bool {
 	err := p.copy(now)
 	if err != nil {
-		p.renew(p.layout.Serves.other())
+		p.renew(p.layout.Serves.Other())
 		p.backlog.failed(now, err)
 		return false
 	}

@@ -1,25 +1,19 @@
 package dual
 
-import "time"
+import (
+	"time"
+
+	"nactor/naming"
+)
 
 // Structure names one of the two structures of a service.
-type Structure uint8
+type Structure = naming.Structure
 
 // The structures of Nacos 1.x and 2.0.
 const (
-	V1 Structure = 1
-	V2 Structure = 2
+	V1 = naming.V1
+	V2 = naming.V2
 )
-
-func (s Structure) String() string {
-	if s == V1 {
-		return "v1"
-	}
-	return "v2"
-}
-
-// other returns the structure that s is not.
-func (s Structure) other() Structure { return V1 + V2 - s }
 
 // DefaultDelay is how long a change waits for others before it is double written (Nacos's
 // interval).
@@ -51,8 +45,8 @@ func (l Layout) normal() Layout {
 	return l
 }
 
-// keeps reports whether a structure is kept.
-func (l Layout) keeps(s Structure) bool { return l.DoubleWrite || l.normal().Serves == s }
+// Keeps reports whether a structure is kept.
+func (l Layout) Keeps(s Structure) bool { return l.DoubleWrite || l.normal().Serves == s }
 
 // String returns "v1", "v2", or "v1, double write to v2" and the reverse.
 func (l Layout) String() string {
@@ -60,5 +54,5 @@ func (l Layout) String() string {
 	if !l.DoubleWrite {
 		return l.Serves.String()
 	}
-	return l.Serves.String() + ", double write to " + l.Serves.other().String()
+	return l.Serves.String() + ", double write to " + l.Serves.Other().String()
 }

@@ -112,6 +112,9 @@ func (p *pair) took(now naming.Instant, events []naming.Event) {
 	if p.layout.DoubleWrite {
 		p.compared = false
 		p.backlog.add(upgrade.Plan(events), now, p.layout.Delay)
+		if b := &p.backlog; b.repairs > 0 && b.attempts == 0 {
+			b.at = min(b.at, now.Add(p.layout.Delay)) // repairs wait longer
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func TestFaults(t *testing.T) {
 				continue
 			}
 			env.Now = now
-			from, to := s.Layout(), Layout{Serves: s.serves().other(), DoubleWrite: true}.normal()
+			from, to := s.Layout(), Layout{Serves: s.serves().Other(), DoubleWrite: true}.normal()
 			_, _, owed := s.Pending()
 			if e := s.Switch(env, to); e.Err != nil && (!trouble || s.Layout() != from) || e.Err == nil && (trouble && owed || s.Layout() != to) {
 				t.Fatalf("trouble %v, pending %v: %v, layout %v", trouble, owed, e.Err, s.Layout())

@@ -41,7 +41,7 @@ func New(key naming.Key, layout Layout) *Service {
 	}
 	p := &pair{key: key, layout: layout}
 	for _, s := range []Structure{V1, V2} {
-		if layout.keeps(s) {
+		if layout.Keeps(s) {
 			p.renew(s)
 		}
 	}
@@ -115,6 +115,12 @@ func (s *Service) Layout() Layout {
 // that is for the other structure waits for a [naming.Tick]; see [Service.Pending]. A step
 // with Effects.Err set changed nothing.
 func (s *Service) Step(env naming.Env, cmd naming.Command) naming.Effects {
+	switch c := cmd.(type) {
+	case naming.In:
+		return s.in(env, c)
+	case naming.Show:
+		return naming.Effects{Result: naming.Result{Shown: s.viewIn(c.Structure)}, Empty: !s.Exists()}
+	}
 	return s.held.Step(env, cmd)
 }
 

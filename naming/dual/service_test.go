@@ -255,7 +255,7 @@ func TestSwitchFlushes(t *testing.T) {
 			}
 			one, two := s.Counts()
 			full := Count{Services: 1, Ephemeral: 1, Persistent: 1}
-			if one != map[bool]Count{true: full}[to.keeps(V1)] || two != map[bool]Count{true: full}[to.keeps(V2)] && from != to {
+			if one != map[bool]Count{true: full}[to.Keeps(V1)] || two != map[bool]Count{true: full}[to.Keeps(V2)] && from != to {
 				t.Errorf("%v to %v: counts %+v, %+v", from, to, one, two)
 			}
 			// It expires when it would have.

@@ -36,7 +36,7 @@ func (s *Service) Switch(env naming.Env, to Layout) naming.Effects {
 	p.layout = to
 	p.serve()
 	for _, x := range []Structure{V1, V2} {
-		if !to.keeps(x) {
+		if !to.Keeps(x) {
 			p.drop(x)
 		}
 	}
@@ -66,10 +66,10 @@ func (s *Service) settle() {
 // prepare brings the structure that the new layout needs besides the one that serves up to
 // date. It fails only where that one shall serve.
 func (p *pair) prepare(now naming.Instant, to Layout) error {
-	other := p.layout.Serves.other()
+	other := p.layout.Serves.Other()
 	missing := !p.layout.DoubleWrite
 	switch {
-	case !to.keeps(other):
+	case !to.Keeps(other):
 		return nil
 	case missing:
 		p.renew(other)
