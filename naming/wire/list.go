@@ -32,6 +32,21 @@ func AppendList(dst []byte, key naming.Key, v *naming.View, q Query) []byte {
 	return appendRest(dst, q, protected)
 }
 
+// AppendServiceInfo appends what clients of 2.x are told of a service, asked or pushed: a list
+// whose name is without the group.
+func AppendServiceInfo(dst []byte, key naming.Key, v *naming.View, q Query) []byte {
+	dst = appendStringField(dst, `{"name":`, key.Name)
+	dst = appendStringField(dst, `,"groupName":`, key.Group)
+	dst = appendInfo(dst, q)
+	protected := false
+	if v == nil {
+		dst = append(dst, `[]`...)
+	} else {
+		dst, protected = appendSelected(dst, v, q)
+	}
+	return appendRest(dst, q, protected)
+}
+
 // appendInfo appends the members that lists and pushes share, up to the hosts.
 func appendInfo(dst []byte, q Query) []byte {
 	dst = appendStringField(dst, `,"clusters":`, q.Clusters)

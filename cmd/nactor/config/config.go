@@ -55,6 +55,7 @@ type Config struct {
 	PushDelay      time.Duration
 	StoreMinFree   int64         // bytes
 	DeadServer     time.Duration // after which a node that is gone is no longer a member of the store
+	GRPCMaxMessage int           // bytes
 	StoreSnapshot  uint64        // entries of the store's log between two snapshots
 
 	UpgradeFrom1X    bool // false on all nodes: a new cluster becomes one of 2.0 for good

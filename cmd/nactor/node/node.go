@@ -20,6 +20,7 @@ import (
 	"nactor/cluster/guard"
 	"nactor/cmd/nactor/config"
 	"nactor/cmd/nactor/logging"
+	"nactor/grpc"
 	"nactor/http"
 	"nactor/naming"
 	"nactor/naming/wire"
@@ -35,21 +36,23 @@ type Options struct {
 
 // Node is a running node.
 type Node struct {
-	cfg      *config.Config
-	logs     *logging.Logs
-	listener net.Listener
-	store    store
-	raft     *persistence.Raft // the same; nil: standalone
-	settings *persistence.Settings
-	views    *replica.Store
-	clock    *actors.SteadyClock
-	services *actors.Services
-	upgrade  *upgrade.Upgrade
-	cluster  *cluster.Cluster
-	push     *actors.Push
-	clients  *actors.Clients
-	prober   *probe.Prober
-	front    *http.Server
+	cfg             *config.Config
+	logs            *logging.Logs
+	listener        net.Listener
+	store           store
+	raft            *persistence.Raft // the same; nil: standalone
+	settings        *persistence.Settings
+	views           *replica.Store
+	clock           *actors.SteadyClock
+	services        *actors.Services
+	upgrade         *upgrade.Upgrade
+	cluster         *cluster.Cluster
+	push            *actors.Push
+	clients         *actors.Clients
+	clientsListener net.Listener
+	clientFront     *grpc.Server // nil: a node of 1.X
+	prober          *probe.Prober
+	front           *http.Server
 
 	key          guard.Key
 	peers        peers
@@ -89,6 +92,9 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	n.listener, err = net.Listen("tcp", net.JoinHostPort(n.cfg.BindAddress, strconv.Itoa(n.cfg.Port)))
 	if err != nil {
 		return nil, fmt.Errorf("listen for HTTP on port %d: %w; stop what uses it, or set another server.port", n.cfg.Port, err)
+	}
+	if err := n.listenForClients(); err != nil {
+		return nil, err
 	}
 	if err := n.openStore(); err != nil {
 		return nil, err
@@ -199,6 +205,7 @@ func (n *Node) serve() {
 			n.end(err)
 		}
 	})
+	n.serveClients()
 	n.wg.Go(func() {
 		n.every(5*time.Second, func() { n.views.ExpireSubscribers(n.settings.Switches().SubscriptionTTL()) })
 	})
@@ -274,6 +281,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 	if n.clients != nil {
 		n.clients.Leave()
 	}
+	n.dismissClients(ctx)
 	if n.cluster != nil && n.Err() == nil {
 		n.leaveCluster(ctx)
 	}
