@@ -1,0 +1,51 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+
+	"nactor/grpc"
+	"nactor/naming/upgrade/switchover"
+)
+
+// listenForClients takes the port of 2.x clients. A node of 1.X has none.
+func (n *Node) listenForClients() (err error) {
+	if switchover.Old(n.cfg.AsVersion) {
+		return nil
+	}
+	port := n.cfg.GRPCPort()
+	n.clientsListener, err = net.Listen("tcp", net.JoinHostPort(n.cfg.BindAddress, strconv.Itoa(port)))
+	if err != nil {
+		return fmt.Errorf("listen for 2.x clients (gRPC) on port %d: %w; stop what uses it, or set another server.port", port, err)
+	}
+	return nil
+}
+
+// serveClients starts the front for 2.x clients. They are told to try later until the node
+// serves.
+func (n *Node) serveClients() {
+	if n.clientsListener == nil {
+		return
+	}
+	n.clientFront = grpc.New(grpc.Config{
+		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Connections: n.clients, Switches: n.settings.Switches,
+		Starting: func() bool { return n.Status().State != "UP" }, By1X: n.by1X, MaxMessage: n.cfg.GRPCMaxMessage,
+	})
+	n.wg.Go(func() {
+		if err := n.clientFront.Serve(n.clientsListener); err != nil {
+			n.end(err)
+		}
+	})
+}
+
+// dismissClients sends 2.x clients to another node, and takes no more.
+func (n *Node) dismissClients(ctx context.Context) {
+	switch {
+	case n.clientFront != nil:
+		_ = n.clientFront.Shutdown(ctx)
+	case n.clientsListener != nil:
+		n.clientsListener.Close()
+	}
+}
