@@ -207,10 +207,10 @@ func (s *service) take(c *call) {
 func (s *service) step(c *call, cmd naming.Command) {
 	s.current = c
 	now := s.Clock.Now()
+	e := s.state.Step(s.env(now), cmd)
 	if in, ok := cmd.(naming.In); ok && in.Structure == s.state.Layout().Serves {
 		cmd = in.Command
 	}
-	e := s.state.Step(s.env(now), cmd)
 	s.current = nil
 	s.dirty = s.dirty || e.Changed
 	s.records = append(s.records, e.Records...)

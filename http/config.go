@@ -14,6 +14,7 @@ import (
 type Config struct {
 	Registry      naming.Registry
 	Reader        naming.Reader
+	Structures    naming.Structures
 	Subscriptions naming.Subscriptions
 	Settings      naming.Settings
 	Members       Members

@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"nactor/naming"
+	"nactor/naming/dual"
 )
 
 // handler is a server without connections.
@@ -20,7 +21,7 @@ func handler(t testing.TB) (*registry, *logs, fasthttp.RequestHandler) {
 	t.Helper()
 	f, l := newRegistry(), &logs{}
 	s := New(Config{
-		Registry: f, Reader: f, Subscriptions: f, Settings: settings{f}, Members: node{f}, Inspector: node{f},
+		Registry: f, Reader: f, Structures: f, Subscriptions: f, Settings: settings{f}, Members: node{f}, Inspector: node{f}, Upgrade: upgraded{},
 		Logger:      slog.New(slog.NewTextHandler(l, nil)),
 		PushAllowed: func(_, _ netip.Addr) bool { return true },
 	})
@@ -47,7 +48,8 @@ func (f *registry) forget() {
 	clear(f.services)
 	clear(f.views)
 	clear(f.subs)
-	f.commands, f.kept, f.set, f.namespaces = nil, nil, nil, nil
+	f.commands, f.kept, f.refused, f.set, f.namespaces = nil, nil, 0, nil, nil
+	f.layout = dual.Layout{Serves: dual.V2, DoubleWrite: true}
 }
 
 // seeds are what official clients send: the Java client 1.4.2, the Go SDK 1.1.6, which does
@@ -73,6 +75,10 @@ var seeds = []struct{ method, path, query, body string }{
 	{"PUT", "/v1/ns/health", "serviceName=s&ip=1.1.1.1&port=80&healthy=true", ""},
 	{"GET", "/v1/ns/catalog/services", "pageNo=1&pageSize=10&serviceNameParam=a*b&groupNameParam=", ""},
 	{"POST", "/v1/console/namespaces", "", "customNamespaceId=dev&namespaceName=Dev&namespaceDesc="},
+	{"POST", "/v1/ns/upgrade/ops/instance", "ver=v1&serviceName=g%40%40s&ip=1.1.1.1&port=80", "weight=2"},
+	{"PUT", "/v1/ns/upgrade/ops/service", "ver=v2&serviceName=s&protectThreshold=0.8", ""},
+	{"GET", "/v1/ns/upgrade/ops/instance/list", "ver=v1&serviceName=s&clusters=a,b&healthyOnly=true", ""},
+	{"GET", "/v1/ns/upgrade/ops/service/list", "ver=v2&pageNo=1&pageSize=10&groupName=g", ""},
 	{"GET", "/v1/core/cluster/nodes", "withInstances=false&pageNo=1&pageSize=10&keyword=", ""},
 }
 
@@ -117,7 +123,7 @@ func check(t *testing.T, fake *registry, logged *logs, ctx *fasthttp.RequestCtx)
 	default:
 		t.Fatalf("status %d", code)
 	}
-	if code == 400 && len(fake.commands) > 0 {
+	if code == 400 && len(fake.commands) > fake.refused {
 		t.Fatalf("refused and yet done: %q", fake.commands)
 	}
 	if code >= 400 && len(body) > 4096 {

@@ -2,6 +2,7 @@ package http
 
 import (
 	"context"
+	"slices"
 
 	"nactor/naming"
 	"nactor/naming/wire"
@@ -9,6 +10,9 @@ import (
 
 // do carries out a command. The registry bounds the time it takes.
 func (r *request) do(key naming.Key, cmd naming.Command) (naming.Result, error) {
+	if r.structure != 0 {
+		cmd = naming.In{Structure: r.structure, Command: cmd}
+	}
 	return r.s.cfg.Registry.Do(context.Background(), key, cmd)
 }
 
@@ -135,8 +139,11 @@ func (r *request) showInstance() error {
 	if r.err != nil {
 		return r.err
 	}
-	v := r.s.cfg.Reader.View(key)
-	if v == nil || len(v.Instances) == 0 {
+	v, err := r.detail(key)
+	if err != nil {
+		return err
+	}
+	if v == nil || len(v.Instances) == 0 || r.structure == naming.V1 && !slices.Contains(v.Clusters(), addr.Cluster) {
 		return naming.NotFound("no ips found for cluster %s in service %s", addr.Cluster, key.Grouped())
 	}
 	in := v.Find(addr)

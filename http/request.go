@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/valyala/fasthttp"
+
+	"nactor/naming"
 )
 
 const (
@@ -19,6 +21,9 @@ type request struct {
 	*fasthttp.RequestCtx
 	s    *Server
 	form *fasthttp.Args // parameters in the body; nil: none
+
+	// structure is the one that the request names; 0: it means whichever serves.
+	structure naming.Structure
 
 	// err is the first thing wrong with a parameter. Reading goes on after it and returns
 	// zero values, so that handlers check once, before they act.

@@ -19,7 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"nactor/naming"
-	v2 "nactor/naming/v2"
+	"nactor/naming/dual"
 )
 
 func TestMain(m *testing.M) {
@@ -31,15 +31,17 @@ func TestMain(m *testing.M) {
 	)
 }
 
-// registry is a whole node in a map: the 2.0 structure under one lock. It notes every
-// command.
+// registry is a whole node in a map: services under one lock. It notes every command.
 type registry struct {
 	mu       sync.Mutex
-	services map[naming.Key]*v2.Service
+	layout   dual.Layout // of new services; zero: the 2.0 structure alone
+	now      naming.Instant
+	services map[naming.Key]*dual.Service
 	views    map[naming.Key]*naming.View
 	subs     map[naming.Key][]naming.Subscriber
 	commands []string
 	kept     []func() string // what each command looks like now
+	refused  int             // of the commands
 	revision uint64
 	fail     error
 	panics   bool
@@ -55,7 +57,7 @@ type registry struct {
 
 func newRegistry() *registry {
 	return &registry{
-		services: map[naming.Key]*v2.Service{}, views: map[naming.Key]*naming.View{}, subs: map[naming.Key][]naming.Subscriber{},
+		now: 1, services: map[naming.Key]*dual.Service{}, views: map[naming.Key]*naming.View{}, subs: map[naming.Key][]naming.Subscriber{},
 		switches: naming.DefaultSwitches(), status: Status{State: "UP"},
 	}
 }
@@ -80,22 +82,75 @@ func (f *registry) Do(ctx context.Context, key naming.Key, cmd naming.Command) (
 	}
 	s := f.services[key]
 	if s == nil {
-		s = v2.New(key)
+		s = dual.New(key, f.layout)
 	}
-	rules := naming.DefaultRules()
-	e := s.Step(naming.Env{Now: 1, Rules: &rules}, cmd)
+	e := f.step(key, s, cmd)
 	if e.Err != nil {
-		return naming.Result{}, e.Err
+		f.refused++
+	}
+	return e.Result, e.Err
+}
+
+func (f *registry) step(key naming.Key, s *dual.Service, cmd naming.Command) naming.Effects {
+	rules := naming.DefaultRules()
+	e := s.Step(naming.Env{Now: f.now, Rules: &rules}, cmd)
+	if e.Err != nil {
+		return naming.Effects{Err: e.Err}
 	}
 	f.revision++
-	if e.Empty {
-		delete(f.services, key)
-		delete(f.views, key)
-	} else {
-		f.services[key] = s
+	delete(f.views, key)
+	if !e.Empty {
 		f.views[key] = s.View(naming.Revision{Counter: f.revision})
 	}
-	return e.Result, nil
+	delete(f.services, key)
+	if !e.Empty || s.Repairs() > 0 {
+		f.services[key] = s
+	}
+	return e
+}
+
+// pass lets time pass.
+func (f *registry) pass(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now = f.now.Add(d)
+	for key, s := range f.services {
+		f.step(key, s, naming.Tick{})
+	}
+}
+
+func (f *registry) ViewIn(_ context.Context, key naming.Key, x naming.Structure) (*naming.View, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return nil, f.fail
+	}
+	s := f.services[key]
+	if s == nil {
+		return nil, nil
+	}
+	return s.Step(naming.Env{}, naming.Show{Structure: x}).Result.Shown, nil
+}
+
+func (f *registry) ServicesIn(ctx context.Context, ns string, x naming.Structure) ([]naming.Key, error) {
+	f.mu.Lock()
+	var all []naming.Key
+	for k := range f.services {
+		all = append(all, k)
+	}
+	f.mu.Unlock()
+	var out []naming.Key
+	for _, k := range all {
+		v, err := f.ViewIn(ctx, k, x)
+		if err != nil {
+			return nil, err
+		}
+		if v != nil && (ns == "" || ns == k.Namespace) {
+			out = append(out, k)
+		}
+	}
+	slices.SortFunc(out, naming.Key.Compare)
+	return out, nil
 }
 
 // describe prints a command with all it points to.
@@ -107,6 +162,8 @@ func describe(key naming.Key, cmd naming.Command) string {
 		return fmt.Sprintf("{%s %d %s weight=%g enabled=%t healthy=%t ephemeral=%t %v}", in.IP, in.Port, in.Cluster, in.Weight, in.Enabled, in.Healthy, in.Ephemeral, in.Metadata)
 	}
 	switch c := cmd.(type) {
+	case naming.In:
+		return fmt.Sprintf("in %v: %s", c.Structure, describe(key, c.Command))
 	case naming.Register:
 		return fmt.Sprintf("%v Register %s", key, inst(c.Instance))
 	case naming.Beat:
@@ -324,7 +381,7 @@ func start(t testing.TB, change ...func(*Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, registry: newRegistry(), ln: fasthttputil.NewInmemoryListener(), logs: &logs{}, served: make(chan error, 1)}
 	cfg := Config{
-		Registry: r.registry, Reader: r.registry, Subscriptions: r.registry, Settings: settings{r.registry},
+		Registry: r.registry, Reader: r.registry, Structures: r.registry, Subscriptions: r.registry, Settings: settings{r.registry},
 		Members: node{r.registry}, Inspector: node{r.registry}, Upgrade: upgraded{}, Pushes: func() PushStats { return PushStats{Sent: 7, Failed: 2, AvgCost: 3e6, MaxCost: 9e6} },
 		Logger:      slog.New(slog.NewTextHandler(r.logs, nil)),
 		PushAllowed: func(_, _ netip.Addr) bool { return true },

@@ -70,10 +70,12 @@ func routes() []route {
 			route{get, operator + "/push/state", clientRead, (*request).pushState},
 		)
 	}
-	return append(list,
+	list = append(list,
 		route{get, "/v1/ns/upgrade/ops/metrics", public, (*request).upgradeMetrics},
 		route{get, "/v1/ns/upgrade/ops/explain", public, (*request).explainUpgrade},
-
+	)
+	list = append(list, upgradeOps()...)
+	return append(list,
 		route{get, "/v1/console/namespaces", clientRead, (*request).listNamespaces},
 		route{post, "/v1/console/namespaces", admin, (*request).createNamespace},
 		route{put, "/v1/console/namespaces", admin, (*request).updateNamespace},

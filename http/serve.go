@@ -18,7 +18,7 @@ const maxParams = 1000
 func (s *Server) handler(rt route) fasthttp.RequestHandler {
 	ok := s.metrics.requests.WithLabelValues(rt.method, rt.path, "200")
 	// What an upgrade waits for is asked while a node does not serve yet, above all.
-	gated := inNaming(contextPath+rt.path) && !strings.HasPrefix(rt.path, "/v1/ns/upgrade/")
+	gated := inNaming(contextPath+rt.path) && (rt.access != public || !strings.HasPrefix(rt.path, "/v1/ns/upgrade/"))
 	return func(ctx *fasthttp.RequestCtx) {
 		r := s.newRequest(ctx)
 		defer r.finish(&rt, ok)

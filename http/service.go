@@ -1,7 +1,9 @@
 package http
 
 import (
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,7 +77,11 @@ func (r *request) showService() error {
 	if r.err != nil {
 		return r.err
 	}
-	r.json(wire.AppendService(r.begin(), key, r.s.cfg.Reader.View(key)))
+	v, err := r.detail(key)
+	if err != nil {
+		return err
+	}
+	r.json(wire.AppendService(r.begin(), key, v))
 	return nil
 }
 
@@ -86,8 +92,12 @@ func (r *request) listServices() error {
 	if r.err != nil {
 		return r.err
 	}
+	keys, err := r.services(ns)
+	if err != nil {
+		return err
+	}
 	var names []string
-	for _, k := range r.s.cfg.Reader.Services(ns) {
+	for _, k := range keys {
 		if k.Group == group {
 			names = append(names, k.Name)
 		}
@@ -116,30 +126,31 @@ func (r *request) serviceNames() error {
 	if r.err != nil {
 		return r.err
 	}
-	namespaces := []string{ns}
-	if ns == "" {
-		namespaces = r.s.cfg.Reader.Namespaces()
+	keys, err := r.services(ns)
+	if err != nil {
+		return err
 	}
-	b := append(r.begin(), `{"services":{`...)
+	names := map[string][]string{}
+	if ns != "" {
+		names[ns] = nil
+	}
+	for _, k := range keys {
+		list := names[k.Namespace]
+		if match(k.Grouped()) {
+			list = append(list, r.searched(k))
+		}
+		names[k.Namespace] = list
+	}
 	count := 0
-	for i, ns := range namespaces {
+	b := append(r.begin(), `{"services":{`...)
+	for i, ns := range slices.Sorted(maps.Keys(names)) {
+		slices.Sort(names[ns])
+		names[ns] = slices.Compact(names[ns])
+		count += len(names[ns])
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(wire.AppendString(b, ns), `:[`...)
-		first := true
-		for _, k := range r.s.cfg.Reader.Services(ns) {
-			if !match(k.Grouped()) {
-				continue
-			}
-			if !first {
-				b = append(b, ',')
-			}
-			first = false
-			b = wire.AppendString(b, k.Grouped())
-			count++
-		}
-		b = append(b, ']')
+		b = wire.AppendStrings(append(wire.AppendString(b, ns), ':'), names[ns])
 	}
 	b = strconv.AppendInt(append(b, `},"count":`...), int64(count), 10)
 	r.json(append(b, '}'))

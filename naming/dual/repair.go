@@ -14,6 +14,11 @@ const RepairTime = 20 * time.Second
 // in carries out a command on the structure that it names.
 func (s *Service) in(env naming.Env, c naming.In) naming.Effects {
 	layout := s.Layout()
+	if p := s.pair(); c.Structure == V1 && p != nil && p.one != nil && !p.one.Exists() {
+		if err := unknown(p.key, c.Command); err != nil {
+			return naming.Effects{Err: err, Empty: !s.Exists()}
+		}
+	}
 	switch {
 	case layout.Serves == c.Structure:
 		return s.held.Step(env, c.Command)
@@ -21,6 +26,18 @@ func (s *Service) in(env naming.Env, c naming.In) naming.Effects {
 		return naming.Effects{Err: notKept(c.Structure), Empty: !s.Exists()}
 	}
 	return s.pair().repair(env, c.Command)
+}
+
+// unknown is what Nacos 2.0.3 answers to an operator's write to a service that its 1.x
+// structure does not have. (Clients get the words of 1.4.2.)
+func unknown(key naming.Key, cmd naming.Command) error {
+	switch cmd.(type) {
+	case naming.Update, naming.UpdateService:
+		return naming.Rejected("service not found, namespace: %s, serviceName: %s", key.Namespace, key.Grouped())
+	case naming.RemoveService:
+		return naming.Rejected("specified service not exist, serviceName : %s", key.Grouped())
+	}
+	return nil
 }
 
 // notKept refuses a write to a structure that is not there.

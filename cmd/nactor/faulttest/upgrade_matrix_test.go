@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -187,19 +188,44 @@ func TestUpgradeComparesContents(t *testing.T) {
 	const fault = "U11 contents"
 	u := beginUpgrade(t, fault, loopback{}, 3, true, mixture)
 	u.up(u.nodes[0], u.nodes[1])
-	const one = "serviceName=contents&ip=127.9.9.9&port=1&ephemeral=false&weight="
+	const addr = "&ip=127.9.9.9&port=1&ephemeral=false"
 	n := u.nodes[0].api
-	if err := n.do(http.MethodPost, "/v1/ns/instance?"+one+"1", nil, writeTime, nil); err != nil {
-		t.Fatal(err)
+	var name string
+	// A service that lives on the node of 1.X has one structure only.
+	for i := 0; name == ""; i++ {
+		tried := fmt.Sprint("contents", i)
+		if err := n.do(http.MethodPost, "/v1/ns/instance?weight=1&serviceName="+tried+addr, nil, writeTime, nil); err != nil {
+			t.Fatal(err)
+		}
+		err := n.do(http.MethodPost, "/v1/ns/upgrade/ops/instance?ver=v2&weight=2&serviceName="+tried+addr, nil, writeTime, nil)
+		if err == nil {
+			name = tried
+		} else if i == 20 {
+			t.Fatalf("no service can be written to in v2 alone: %v", err)
+		}
 	}
-	if err := n.do(http.MethodPost, "/v1/ns/upgrade/ops/instance?ver=v2&"+one+"2", nil, writeTime, nil); err != nil {
-		results.skip(t, fault, fmt.Sprintf("a structure cannot be written to by itself: %v", err))
+	// All nodes of 2.X tell them apart, and the check names the service.
+	differ := func() error {
+		for _, n := range u.young() {
+			for ver, want := range map[string]float64{"v1": 1, "v2": 2} {
+				var in struct{ Weight float64 }
+				if err := n.api.get("/v1/ns/upgrade/ops/instance?ver="+ver+"&serviceName="+name+addr, &in); err != nil || in.Weight != want {
+					return fmt.Errorf("%v has weight %v in %s (%v), want %v", n, in.Weight, ver, err, want)
+				}
+			}
+			x, err := n.api.explain()
+			if err != nil || !strings.Contains(fmt.Sprint(x.Members), name) {
+				return fmt.Errorf("%v does not name %s: %v, %+v", n, name, err, x.Members)
+			}
+		}
+		return nil
 	}
+	eventually(t, 5*time.Second, "the difference is seen", differ)
 	u.up(u.nodes[2])
 	u.switched()
 	for _, n := range u.nodes {
 		var list struct{ Hosts []struct{ Weight float64 } }
-		if err := n.api.get("/v1/ns/instance/list?serviceName=contents", &list); err != nil || len(list.Hosts) != 1 || list.Hosts[0].Weight != 1 {
+		if err := n.api.get("/v1/ns/instance/list?serviceName="+name, &list); err != nil || len(list.Hosts) != 1 || list.Hosts[0].Weight != 1 {
 			t.Errorf("%v lists %v %v, want the one with weight 1", n, list, err)
 		}
 	}
