@@ -22,11 +22,14 @@ type sdk struct {
 	// prepare builds the runner and returns the command that starts it; an error means that
 	// this machine cannot run it.
 	prepare func() ([]string, error)
+	// connected: see the function.
+	connected bool
 }
 
 // official is a client under test. What it prepares is kept for the whole run.
 func official(language, version string, prepare func(version string) ([]string, error)) sdk {
-	return sdk{language + "-" + version, language, version, sync.OnceValues(func() ([]string, error) { return prepare(version) })}
+	return sdk{name: language + "-" + version, language: language, version: version,
+		prepare: sync.OnceValues(func() ([]string, error) { return prepare(version) })}
 }
 
 var sdks = []sdk{
@@ -34,6 +37,16 @@ var sdks = []sdk{
 	official("node", "2.6.3", prepareNode),
 	official("java", "1.4.2", prepareJava),
 	official("java", "1.4.8", prepareJava),
+	connected(official("go", "2.3.2", prepareGo2)),
+	connected(official("java", "2.0.4", prepareJava)),
+	connected(official("java", "2.5.1", prepareJava)),
+}
+
+// connected marks a client of 2.x: it speaks gRPC, sends no heartbeats, and publishes one
+// instance in a service.
+func connected(s sdk) sdk {
+	s.connected = true
+	return s
 }
 
 func (s sdk) skipIfShort(t *testing.T) {
@@ -59,6 +72,11 @@ func run(dir, name string, args ...string) error {
 func prepareGo(string) ([]string, error) {
 	bin := filepath.Join(workDir, "gosdk")
 	return []string{bin}, run("gosdk", "go", "build", "-o", bin, ".")
+}
+
+func prepareGo2(string) ([]string, error) {
+	bin := filepath.Join(workDir, "gosdk2")
+	return []string{bin}, run("gosdk2", "go", "build", "-o", bin, ".")
 }
 
 // package-lock.json says which version, of nacos-naming too: nacos only asks for a range.
@@ -226,6 +244,15 @@ func (s sdk) start(t testing.TB, at addrs, namespace string) *client {
 		c.err.Close()
 	})
 	c.must(args{Op: "create", Servers: strings.Join(at, ","), Namespace: namespace, Dir: dir})
+	return c
+}
+
+// other returns a client that can publish another instance in the same service.
+func (c *client) other(at addrs, namespace string) *client {
+	c.t.Helper()
+	if c.sdk.connected {
+		return c.sdk.start(c.t, at, namespace)
+	}
 	return c
 }
 
