@@ -20,10 +20,12 @@ type Config struct {
 	Members       Members
 	Upgrade       Upgrade
 
-	By1X      func() bool       // whether the logic of 1.X is in force; nil: never
-	Inspector Inspector         // nil: there is nothing to inspect
-	Pushes    func() PushStats  // nil: nothing is pushed
-	Checks    func() CheckStats // nil: nothing is checked
+	By1X        func() bool                        // whether the logic of 1.X is in force; nil: never
+	Owner       func(naming.Key) string            // address of the node that a service lives on, "" when it is not known; nil: this one
+	SetLogLevel func(log string, level slog.Level) // of naming-server, naming-raft, naming-push; nil: nothing
+	Inspector   Inspector                          // nil: there is nothing to inspect
+	Pushes      func() PushStats                   // nil: nothing is pushed
+	Checks      func() CheckStats                  // nil: nothing is checked
 
 	Version    string // of Nacos, as clients are told; "": 2.0.3
 	Standalone bool
@@ -53,6 +55,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.By1X == nil {
 		c.By1X = func() bool { return false }
+	}
+	if c.Owner == nil {
+		c.Owner = func(naming.Key) string { return c.Members.Self().Address() }
+	}
+	if c.SetLogLevel == nil {
+		c.SetLogLevel = func(string, slog.Level) {}
 	}
 	if c.Checks == nil {
 		c.Checks = func() CheckStats { return CheckStats{} }

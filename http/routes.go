@@ -68,13 +68,16 @@ func routes() []route {
 			route{get, operator + "/servers", public, (*request).operatorServers},
 			route{get, operator + "/cluster/state", clientRead, (*request).clusterState},
 			route{get, operator + "/push/state", clientRead, (*request).pushState},
+			route{get, operator + "/distro/server", clientRead, (*request).responsibleForService},
+			route{get, operator + "/distro/client", clientRead, (*request).responsibleForClient},
+			route{put, operator + "/log", admin, (*request).setLogLevel},
 		)
 	}
 	list = append(list,
 		route{get, "/v1/ns/upgrade/ops/metrics", public, (*request).upgradeMetrics},
 		route{get, "/v1/ns/upgrade/ops/explain", public, (*request).explainUpgrade},
 	)
-	list = append(list, upgradeOps()...)
+	list = append(append(list, upgradeOps()...), foreign()...)
 	return append(list,
 		route{get, "/v1/console/namespaces", clientRead, (*request).listNamespaces},
 		route{post, "/v1/console/namespaces", admin, (*request).createNamespace},

@@ -25,7 +25,16 @@ type Logs struct {
 	Raft   *slog.Logger // naming-raft.log: the store
 	Push   *slog.Logger // naming-push.log: what subscribers were sent
 
-	files []io.Closer
+	files  []io.Closer
+	levels map[string]*slog.LevelVar // by the name of the file
+}
+
+// SetLevel changes the level of a log, which is named as its file without ".log"; other names
+// are passed over.
+func (l *Logs) SetLevel(name string, level slog.Level) {
+	if v := l.levels[name+".log"]; v != nil {
+		v.Set(level)
+	}
 }
 
 // Open opens the log files in dir and makes dir when it is missing. Files of an earlier
@@ -40,7 +49,7 @@ func Open(dir string, o Options) (*Logs, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("log directory: %w", err)
 	}
-	l := &Logs{}
+	l := &Logs{levels: map[string]*slog.LevelVar{}}
 	for _, f := range []struct {
 		name   string
 		level  slog.Level
@@ -56,7 +65,10 @@ func Open(dir string, o Options) (*Logs, error) {
 			return nil, errors.Join(fmt.Errorf("log file: %w", err), l.Close())
 		}
 		l.files = append(l.files, w)
-		*f.logger = slog.New(NewHandler(w, f.level))
+		level := &slog.LevelVar{}
+		level.Set(f.level)
+		l.levels[f.name] = level
+		*f.logger = slog.New(NewHandler(w, level))
 	}
 	return l, nil
 }

@@ -160,3 +160,24 @@ func BenchmarkHandler(b *testing.B) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestSetLevel(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	l.Naming.Debug("before")
+	l.SetLevel("naming-server", slog.LevelDebug)
+	l.SetLevel("naming-rt", slog.LevelDebug)
+	l.Naming.Debug("after")
+	l.Raft.Debug("another log")
+	for name, want := range map[string]string{"naming-server.log": "DEBUG after\n", "naming-raft.log": ""} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || !strings.HasSuffix(string(b), want) || strings.Contains(string(b), "before") || want == "" && len(b) > 0 {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+	Discard().SetLevel("naming-server", slog.LevelDebug)
+}

@@ -13,6 +13,7 @@ import (
 	"nactor/cluster"
 	"nactor/cmd/nactor/config"
 	"nactor/http"
+	"nactor/naming"
 )
 
 var (
@@ -208,4 +209,16 @@ func (n *Node) measure(r *prometheus.Registry) {
 	counter("nactor_push_acked_total", "Pushes acknowledged.", func() float64 { return float64(n.push.Stats().Acked) })
 	counter("nactor_push_dropped_total", "Datagrams dropped at full queues.", func() float64 { return float64(n.push.Stats().Dropped) })
 	counter("nactor_push_oversized_total", "States too large for a datagram.", func() float64 { return float64(n.push.Stats().Oversized) })
+}
+
+// owner returns the address of the node that a service lives on; "" when it is not known.
+func (n *Node) owner(key naming.Key) string {
+	ms := n.membership()
+	if ms == nil {
+		return n.Self().Address()
+	}
+	if m := ms.Members().Find(n.services.Owner(key)); m != nil {
+		return m.Addr()
+	}
+	return ""
 }

@@ -14,7 +14,7 @@ import (
 	"nactor/naming/dual"
 )
 
-var update = flag.Bool("update", false, "write testdata/upgrade_ops anew; look at what changes")
+var update = flag.Bool("update", false, "write the stories in testdata anew; look at what changes")
 
 // What one golden file may begin with.
 var opsLayouts = map[string]dual.Layout{
@@ -24,13 +24,16 @@ var opsLayouts = map[string]dual.Layout{
 	"v2":                     {Serves: dual.V2},
 }
 
-var refreshed = regexp.MustCompile(`"lastRefTime":\d+`)
+var (
+	refreshed = regexp.MustCompile(`"lastRefTime":\d+`)
+	stamped   = regexp.MustCompile(`"timestamp":"[^"]*"`)
+)
 
-// Each file of testdata/upgrade_ops is a story: "@" is the layout of the services or the time
+// Each file of testdata/upgrade_ops and testdata/others is a story: "@" is the layout of the services or the time
 // that passes, ">" a request (an "&" at its beginning: the parameters are in the body), "<" and
 // what follows the answer, "#" says where that is from.
-func TestUpgradeOps(t *testing.T) {
-	files, err := filepath.Glob("testdata/upgrade_ops/*.txt")
+func TestStories(t *testing.T) {
+	files, err := filepath.Glob("testdata/*/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
@@ -40,7 +43,7 @@ func TestUpgradeOps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := tellOps(t, string(want))
+			got := tell(t, string(want))
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
@@ -52,7 +55,7 @@ func TestUpgradeOps(t *testing.T) {
 	}
 }
 
-func tellOps(t *testing.T, story string) string {
+func tell(t *testing.T, story string) string {
 	r := start(t)
 	var out strings.Builder
 	said := false
@@ -84,7 +87,9 @@ func tellOps(t *testing.T, story string) string {
 				path = "/v1/ns/upgrade/ops/" + path
 			}
 			a := r.send(method, path, body)
-			fmt.Fprintf(&out, "%s< %d %s\n%s\n", line, a.code, a.ct, refreshed.ReplaceAllString(a.body, `"lastRefTime":0`))
+			body = refreshed.ReplaceAllString(a.body, `"lastRefTime":0`)
+			body = stamped.ReplaceAllString(body, `"timestamp":""`)
+			fmt.Fprintf(&out, "%s< %d %s\n%s\n", line, a.code, a.ct, body)
 		case "#":
 			said = false
 			out.WriteString(line)

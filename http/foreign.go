@@ -1,0 +1,70 @@
+package http
+
+import (
+	"github.com/valyala/fasthttp"
+
+	"nactor/naming"
+	"nactor/naming/wire"
+)
+
+// What Nacos's servers say to each other, and operations on parts that are not here, are
+// refused with a reason, so that nobody takes them for a typing error.
+
+// foreign returns the routes that are refused.
+func foreign() []route {
+	const get, post, put, deleteAny = fasthttp.MethodGet, fasthttp.MethodPost, fasthttp.MethodPut, fasthttp.MethodDelete
+	var list []route
+	add := func(handle func(*request) error, path string, methods ...string) {
+		for _, m := range methods {
+			list = append(list, route{m, path, admin, handle})
+		}
+	}
+	const raft = "/v1/ns/raft"
+	add((*request).oldRaft, raft+"/vote", post)
+	add((*request).oldRaft, raft+"/beat", post)
+	add((*request).oldRaft, raft+"/peer", get)
+	add((*request).oldRaft, raft+"/datum", get, post, deleteAny)
+	add((*request).oldRaft, raft+"/datum/reload", put)
+	add((*request).oldRaft, raft+"/datum/commit", post, deleteAny)
+	add((*request).oldRaft, raft+"/state", get)
+	add((*request).oldRaft, raft+"/leader", get)
+	add((*request).oldRaft, raft+"/listeners", get)
+
+	add((*request).betweenServers, "/v1/ns/distro/datum", get, put)
+	add((*request).betweenServers, "/v1/ns/distro/datums", get)
+	add((*request).betweenServers, "/v1/ns/distro/checksum", put)
+	add((*request).betweenServers, "/v1/ns/service/status", post)
+	add((*request).betweenServers, "/v1/ns/service/checksum", put)
+	add((*request).betweenServers, "/v1/ns/operator/server/status", get)
+	add((*request).betweenServers, "/v1/ns/ops/server/status", get)
+
+	add((*request).unknownMember, "/v1/core/cluster/report", post)
+	add(notHere("the nodes find each other by gossip, from conf/cluster.conf or --join; there is no lookup to switch"), "/v1/core/cluster/switch/lookup", post)
+	add(notHere("stop the node that is to leave, and take it off conf/cluster.conf on the others"), "/v1/core/cluster/server/leave", post)
+	add(notHere("the members of the store follow the list of nodes, and its leader is chosen by them; there is nothing to command"), "/v1/core/ops/raft", post)
+	return list
+}
+
+// oldRaft answers as a Nacos all of whose members are 1.4 or later.
+func (r *request) oldRaft() error { return naming.Rejected("old raft protocol already stop") }
+
+// betweenServers refuses a server of another make.
+func (r *request) betweenServers() error {
+	r.refuse(fasthttp.StatusNotImplemented, "this is traffic between servers of Nacos; the nodes of this cluster have a protocol of their own, and cannot be mixed with another make: start the new cluster beside the old one")
+	return nil
+}
+
+// unknownMember is what Nacos answers a report of a server that is no member.
+func (r *request) unknownMember() error {
+	r.json(append(r.begin(), restOK+`"false"`+"}"...))
+	return nil
+}
+
+// notHere refuses an operation of the core API, in its form: status 200, code 500.
+func notHere(why string) func(*request) error {
+	return func(r *request) error {
+		b := wire.AppendString(append(r.begin(), `{"code":500,"message":`...), why)
+		r.json(append(b, `,"data":null}`...))
+		return nil
+	}
+}
