@@ -4,7 +4,6 @@ import com.alibaba.nacos.api.naming.NamingService;
 import com.alibaba.nacos.api.naming.listener.EventListener;
 import com.alibaba.nacos.api.naming.listener.NamingEvent;
 import com.alibaba.nacos.api.naming.pojo.Instance;
-import com.alibaba.nacos.client.naming.utils.UtilAndComs;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -74,7 +73,12 @@ public class Runner {
      */
     private static String version() {
         Set<String> found = new TreeSet<>();
-        found.add(UtilAndComs.VERSION.replace("Nacos-Java-Client:v", ""));
+        try { // the constant is not there in all versions
+            Object constant = Class.forName("com.alibaba.nacos.client.naming.utils.UtilAndComs").getField("VERSION").get(null);
+            found.add(constant.toString().replace("Nacos-Java-Client:v", ""));
+        } catch (ReflectiveOperationException e) {
+            // the jars say it too
+        }
         try {
             for (String jar : List.of("nacos-client", "nacos-api", "nacos-common")) {
                 String path = "META-INF/maven/com.alibaba.nacos/" + jar + "/pom.properties";
