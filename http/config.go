@@ -27,6 +27,7 @@ type Config struct {
 	Pushes      func() PushStats                   // nil: nothing is pushed
 	Checks      func() CheckStats                  // nil: nothing is checked
 
+	OpenAPI    []byte // the description of the API, served at /v1/openapi.yaml; nil: there is none
 	Version    string // of Nacos, as clients are told; "": 2.0.3
 	Standalone bool
 	Logger     *slog.Logger         // nil: slog's default

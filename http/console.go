@@ -22,6 +22,17 @@ func (r *request) readiness() error {
 	return nil
 }
 
+// openAPI answers the description of the API.
+func (r *request) openAPI() error {
+	if r.s.cfg.OpenAPI == nil {
+		r.refuse(fasthttp.StatusNotFound, "No message available")
+		return nil
+	}
+	r.SetContentType("application/yaml")
+	r.Response.SetBodyRaw(r.s.cfg.OpenAPI)
+	return nil
+}
+
 func (r *request) serverState() error {
 	mode := "cluster"
 	if r.s.cfg.Standalone {

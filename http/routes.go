@@ -94,6 +94,7 @@ func routes() []route {
 		route{get, "/v1/core/ops/actors", admin, (*request).listActors},
 		route{get, "/v1/core/ops/actors/detail", admin, (*request).actorDetail},
 
+		route{get, "/v1/openapi.yaml", public, (*request).openAPI},
 		route{get, "/actuator/prometheus", public, (*request).prometheus},
 	)
 }

@@ -20,6 +20,7 @@ import (
 	"nactor/cluster/guard"
 	"nactor/cmd/nactor/config"
 	"nactor/cmd/nactor/logging"
+	"nactor/docs/api"
 	"nactor/grpc"
 	"nactor/http"
 	"nactor/naming"
@@ -198,7 +199,7 @@ func (n *Node) serve() {
 	n.measure(metrics)
 	n.front = http.New(http.Config{
 		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Structures: n.services, Subscriptions: n.views, Settings: n.upgradeSettings(),
-		Members: n, Upgrade: n, By1X: n.by1X, Owner: n.owner, SetLogLevel: n.logs.SetLevel, Inspector: n, Pushes: n.pushes, Checks: n.checks, Metrics: metrics, Version: n.cfg.AsVersion, Standalone: n.cfg.Mode == config.Standalone,
+		Members: n, Upgrade: n, By1X: n.by1X, Owner: n.owner, SetLogLevel: n.logs.SetLevel, Inspector: n, Pushes: n.pushes, Checks: n.checks, Metrics: metrics, OpenAPI: api.OpenAPI, Version: n.cfg.AsVersion, Standalone: n.cfg.Mode == config.Standalone,
 	})
 	n.wg.Go(func() {
 		if err := n.front.Serve(n.listener); err != nil {
