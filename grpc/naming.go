@@ -39,6 +39,9 @@ func (in *instance) naming(ephemeral bool) (*naming.Instance, error) {
 	if in.Weight != nil {
 		out.Weight = *in.Weight
 	}
+	if out.IP == "" {
+		return nil, naming.Invalid("Param 'ip' is required.")
+	}
 	if err := out.Addr().Check(); err != nil {
 		return nil, err
 	}

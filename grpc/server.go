@@ -210,7 +210,7 @@ func (s *Server) check() {
 		now := time.Now()
 		for _, c := range s.all() {
 			switch {
-			case was && !by1X && c.refused.Swap(false):
+			case !by1X && c.refused.Swap(false):
 				// The clients of some SDKs do not try again by themselves what was refused.
 				c.control(frame(typeReset, []byte(`{}`)))
 			case was && !by1X, !were && pushing:
