@@ -44,8 +44,7 @@ type watched struct {
 	steps   int
 }
 
-// watchCluster starts a cluster, more being arguments for all nodes, and has each client
-// register an instance, which it keeps alive.
+// watchCluster starts a cluster, more being arguments for all nodes.
 func watchCluster(t *testing.T, service string, more ...string) *watched {
 	t.Helper()
 	if os.Getenv("NACTOR_ADDR") != "" {
@@ -61,21 +60,47 @@ func watchCluster(t *testing.T, service string, more ...string) *watched {
 			t.Fatal(err)
 		}
 	}
-	t.Run("start", func(t2 *testing.T) {
+	return w
+}
+
+// enter has clients register an instance each, which they keep alive.
+func (w *watched) enter(connected bool) {
+	w.Helper()
+	w.Run(fmt.Sprintf("start, connected %v", connected), func(t2 *testing.T) {
 		for _, s := range sdks {
+			if s.connected != connected {
+				continue
+			}
 			t2.Run(s.name, func(t3 *testing.T) {
 				s.skipIfShort(t3)
 				if _, err := s.prepare(); err != nil {
 					s.start(t3, w.at, "") // skips, or fails
 				}
-				c := s.start(t, w.at, "") // until the end of the whole test
+				c := s.start(w.T, w.at, "") // until the end of the whole test
 				c.must(register(w.of(s.name), "10.1.8.1"))
 				eventually(t3, 2*time.Second, "listed everywhere", func() bool { return w.at.all(t3, "", group, w.of(s.name), count(1)) })
 				w.clients[s.name] = c
 			})
 		}
 	})
-	return w
+}
+
+// goes waits until the metrics of all nodes have these lines.
+func (w *watched) goes(lines ...string) {
+	w.Helper()
+	w.during(strings.Join(lines, ", "), w.at, func() {
+		eventually(w.T, 20*time.Second, strings.Join(lines, ", "), func() bool {
+			for _, addr := range w.at {
+				for _, line := range lines {
+					if !strings.Contains(metrics(addr), line) {
+						return false
+					}
+				}
+			}
+			return true
+		})
+	})
+	w.whole()
 }
 
 // of names the service of a client.
@@ -166,7 +191,10 @@ func (w *watched) whole() {
 // started again and stalled one after the other. The clients' own retries are all the help
 // there is.
 func TestClusterFaults(t *testing.T) {
-	w := watchCluster(t, "faults")
+	w := watchCluster(t, "faults", "--set", "nactor.upgrade.check-interval=500")
+	w.enter(false)
+	w.goes("upgraded = true")
+	w.enter(true)
 	victim, up := w.nodes[1], addrs{w.at[0], w.at[2]}
 	again := func() { *victim = *victim.Restart() }
 	w.during("killed", up, func() { victim.Kill(); w.quiet(5 * time.Second) })
@@ -178,9 +206,11 @@ func TestClusterFaults(t *testing.T) {
 }
 
 // Clients of 1.x notice nothing of an upgrade: neither of nodes that are replaced one by one,
-// nor of the switch, the way back, or the end of double write.
+// nor of the switch, the way back, or the end of double write. Those of 2.x come when it is
+// over, and notice nothing of a restart.
 func TestClusterUpgrade(t *testing.T) {
 	w := watchCluster(t, "upgrade", append(slices.Clone(old), "--set", "nactor.upgrade.check-interval=500")...)
+	w.enter(false)
 	replace := func(i int, version ...string) {
 		w.Helper()
 		up := slices.Delete(slices.Clone(w.at), i, i+1)
@@ -190,31 +220,14 @@ func TestClusterUpgrade(t *testing.T) {
 			*w.nodes[i] = *w.nodes[i].RestartAs(append(args, "--set", "nactor.upgrade.check-interval=500")...)
 		})
 	}
-	// goes waits until all nodes say so.
-	goes := func(lines ...string) {
-		w.Helper()
-		w.during(strings.Join(lines, ", "), w.at, func() {
-			eventually(t, 20*time.Second, strings.Join(lines, ", "), func() bool {
-				for _, addr := range w.at {
-					for _, line := range lines {
-						if !strings.Contains(metrics(addr), line) {
-							return false
-						}
-					}
-				}
-				return true
-			})
-		})
-		w.whole()
-	}
 	for i := range w.nodes {
 		replace(i)
 	}
-	goes("upgraded = true", "isDoubleWriteEnabled = true")
+	w.goes("upgraded = true", "isDoubleWriteEnabled = true")
 	replace(1, old...)
-	goes("upgraded = false")
+	w.goes("upgraded = false")
 	replace(1)
-	goes("upgraded = true")
+	w.goes("upgraded = true")
 	req, err := http.NewRequest(http.MethodPut, "http://"+w.at[2]+"/nacos/v1/ns/operator/switches?entry=doubleWriteEnabled&value=false", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -223,5 +236,9 @@ func TestClusterUpgrade(t *testing.T) {
 	if err != nil || resp.Body.Close() != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("close double write: %v, %+v", err, resp)
 	}
-	goes("upgraded = true", "isDoubleWriteEnabled = false")
+	w.goes("upgraded = true", "isDoubleWriteEnabled = false")
+	w.enter(true)
+	for i := range w.nodes {
+		replace(i)
+	}
 }
