@@ -206,6 +206,7 @@ func (n *Node) measure(r *prometheus.Registry) {
 		counter("nactor_replication_alone_total", "Changes acknowledged with fewer replicas than nactor.replication.min-acks.", func() float64 { return float64(n.services.Stats().Alone) })
 		counter("nactor_beats_dropped_total", "Heartbeats for other nodes dropped at full queues.", func() float64 { return float64(n.services.Stats().BeatsDropped) })
 	}
+	gauge("nactor_connections", "Clients of 2.x that are connected.", func() float64 { return float64(n.clients.Len()) })
 	counter("nactor_push_acked_total", "Pushes acknowledged.", func() float64 { return float64(n.push.Stats().Acked) })
 	counter("nactor_push_dropped_total", "Datagrams dropped at full queues.", func() float64 { return float64(n.push.Stats().Dropped) })
 	counter("nactor_push_oversized_total", "States too large for a datagram.", func() float64 { return float64(n.push.Stats().Oversized) })
