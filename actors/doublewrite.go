@@ -192,7 +192,7 @@ func (s *Services) DoubleWrite() DoubleWrite {
 			continue // repaired
 		}
 		d.Failed++
-		text := fmt.Sprintf("an operator wrote to one structure alone; the double write puts it right within %v, or ver=v1 and ver=v2 of upgrade/ops do", dual.RepairTime)
+		text := fmt.Sprintf("an operator wrote to one structure alone; the double write puts it right within %v", dual.RepairTime)
 		if w.attempts > 0 {
 			d.Oldest = max(d.Oldest, now.Since(w.since))
 			text = fmt.Sprintf("%d attempts failed: %v", w.attempts, w.failure)

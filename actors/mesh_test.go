@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,9 @@ type sent struct {
 
 // Send implements Peers.
 func (s sent) Send(to, inbox string, message proto.Message) {
+	if name := string(proto.MessageName(message)); !slices.Contains(actorpb.Wire(), name) {
+		panic(name + " is not among the messages that nodes take from each other")
+	}
 	if s.take != nil {
 		s.take(to, inbox, message)
 	}

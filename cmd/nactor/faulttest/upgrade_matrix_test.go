@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -212,6 +213,10 @@ func TestUpgradeComparesContents(t *testing.T) {
 				if err := n.api.get("/v1/ns/upgrade/ops/instance?ver="+ver+"&serviceName="+name+addr, &in); err != nil || in.Weight != want {
 					return fmt.Errorf("%v has weight %v in %s (%v), want %v", n, in.Weight, ver, err, want)
 				}
+			}
+			var list struct{ Doms []string }
+			if err := n.api.get("/v1/ns/upgrade/ops/service/list?ver=v2&pageNo=1&pageSize=1000", &list); err != nil || !slices.Contains(list.Doms, name) {
+				return fmt.Errorf("%v lists %v (%v) in v2", n, list.Doms, err)
 			}
 			x, err := n.api.explain()
 			if err != nil || !strings.Contains(fmt.Sprint(x.Members), name) {
