@@ -74,6 +74,29 @@ func (r *request) catalogServices() error {
 	return nil
 }
 
+// checkTimes tells how long checks take, by cluster: -1, Nacos's word for not known, as
+// nobody measures.
+func (r *request) checkTimes() error {
+	key := r.key()
+	if r.err != nil {
+		return r.err
+	}
+	v := r.s.cfg.Reader.View(key)
+	if v == nil {
+		return naming.Rejected("service not found, namespace: %s, serviceName: %s", key.Namespace, key.Grouped())
+	}
+	b := append(r.begin(), `{"clusters":[`...)
+	for i, name := range v.Clusters() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = wire.AppendString(append(b, `{"name":`...), name)
+		b = append(b, `,"checkRTBest":-1,"checkRTWorst":-1,"checkRTNormalized":-1}`...)
+	}
+	r.json(append(b, `]}`...))
+	return nil
+}
+
 // springPrimitive returns a number that Nacos declares as optional and yet cannot do
 // without.
 func (r *request) springPrimitive(param string) int {

@@ -22,7 +22,7 @@ type Config struct {
 
 	By1X        func() bool                        // whether the logic of 1.X is in force; nil: never
 	Owner       func(naming.Key) string            // address of the node that a service lives on, "" when it is not known; nil: this one
-	SetLogLevel func(log string, level slog.Level) // of naming-server, naming-raft, naming-push; nil: nothing
+	SetLogLevel func(log string, level slog.Level) // of nacos, naming-server, naming-raft, naming-push; nil: nothing
 	Inspector   Inspector                          // nil: there is nothing to inspect
 	Pushes      func() PushStats                   // nil: nothing is pushed
 	Checks      func() CheckStats                  // nil: nothing is checked

@@ -50,6 +50,12 @@ func (r *request) clusterSimpleNodes() error {
 	return nil
 }
 
+// idInfo tells of generators of ids, of which there are none.
+func (r *request) idInfo() error {
+	r.json(append(append(r.begin(), restOK...), `{}}`...))
+	return nil
+}
+
 func (r *request) clusterHealth() error {
 	r.json(append(wire.AppendString(append(r.begin(), restOK...), r.s.cfg.Members.Self().State), restEnd))
 	return nil

@@ -41,8 +41,19 @@ func (r *request) responsible(server string) error {
 
 // setLogLevel changes what one of the logs tells, until the node ends. Names that Nacos has
 // and we do not are passed over, as it passes over unknown ones.
-func (r *request) setLogLevel() error {
-	name, level := r.spring("logName"), r.spring("logLevel")
+func (r *request) setLogLevel() error { return r.logLevel(r.spring("logName"), "ok") }
+
+// setCoreLogLevel does so for the log of everything that has none of its own.
+func (r *request) setCoreLogLevel() error {
+	name := r.spring("logName")
+	if name == "core" {
+		name = "nacos"
+	}
+	return r.logLevel(name, "200")
+}
+
+func (r *request) logLevel(name, done string) error {
+	level := r.spring("logLevel")
 	if r.err != nil {
 		return r.err
 	}
@@ -55,6 +66,6 @@ func (r *request) setLogLevel() error {
 		return naming.Invalid("logLevel is %q, want one of ALL, TRACE, DEBUG, INFO, WARN, ERROR, OFF", echo([]byte(level)))
 	}
 	r.s.cfg.SetLogLevel(name, l)
-	r.text("ok")
+	r.text(done)
 	return nil
 }

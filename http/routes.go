@@ -53,6 +53,7 @@ func routes() []route {
 		{get, "/v1/ns/catalog/service", clientRead, (*request).catalogService},
 		{get, "/v1/ns/catalog/services", clientRead, (*request).catalogServices},
 		{get, "/v1/ns/catalog/instances", clientRead, (*request).catalogInstances},
+		{get, "/v1/ns/catalog/rt/service", clientRead, (*request).checkTimes},
 
 		{put, "/v1/ns/cluster", clientWrite, (*request).updateCluster},
 		{put, "/v1/ns/health", clientWrite, (*request).setHealth},
@@ -91,6 +92,8 @@ func routes() []route {
 		route{get, "/v1/core/cluster/simple/nodes", clientRead, (*request).clusterSimpleNodes},
 		route{get, "/v1/core/cluster/self", clientRead, (*request).clusterSelf},
 		route{get, "/v1/core/cluster/health", public, (*request).clusterHealth},
+		route{get, "/v1/core/ops/idInfo", admin, (*request).idInfo},
+		route{put, "/v1/core/ops/log", admin, (*request).setCoreLogLevel},
 		route{get, "/v1/core/ops/actors", admin, (*request).listActors},
 		route{get, "/v1/core/ops/actors/detail", admin, (*request).actorDetail},
 
