@@ -70,13 +70,14 @@ func (r *run) activations(services []int) map[int]string {
 	r.t.Helper()
 	out := map[int]string{}
 	for _, s := range services {
-		a, err := r.alive()[0].api.actor(s)
-		if err != nil {
-			r.t.Errorf("%s: %v", serviceName(s), err)
-			continue
-		}
-		life, _, _ := strings.Cut(a.Revision, ".")
-		out[s] = a.Node + " " + life
+		eventually(r.t, healed, serviceName(s)+" is active", func() error { // it may be on its way to its owner
+			a, err := r.alive()[0].api.actor(s)
+			if err == nil {
+				life, _, _ := strings.Cut(a.Revision, ".")
+				out[s] = a.Node + " " + life
+			}
+			return err
+		})
 	}
 	return out
 }
