@@ -55,7 +55,11 @@ func (p *pair) repair(env naming.Env, cmd naming.Command) naming.Effects {
 	if p.layout.Serves == V1 {
 		other = p.two
 	}
+	heard := p.heard()
 	e := other.Step(env, cmd)
+	for clock, was := range heard {
+		*clock = was // the structures share them, and nobody was heard of
+	}
 	if e.Changed {
 		p.compared = false
 		p.backlog.add(upgrade.Task{Content: upgrade.Both}, env.Now, RepairTime)
@@ -65,6 +69,19 @@ func (p *pair) repair(env naming.Env, cmd naming.Command) naming.Effects {
 		}
 	}
 	return naming.Effects{Err: e.Err, Result: e.Result, Empty: !p.Exists()}
+}
+
+// heard returns what the clocks of the instances say that readers are shown.
+func (p *pair) heard() map[*naming.BeatClock]naming.BeatClock {
+	out := map[*naming.BeatClock]naming.BeatClock{}
+	if v := shown(p.structure); v != nil {
+		for _, in := range v.Instances {
+			if c := p.Clock(in.Addr(), in.Ephemeral); c != nil {
+				out[c] = *c
+			}
+		}
+	}
+	return out
 }
 
 // viewIn returns what a structure shows; nil for nothing.
