@@ -153,7 +153,7 @@ func (s *streamForwarder) Call(ctx context.Context, _, address string, body []by
 
 // exchange sends a request and reads its answer. The connection is kept, or closed.
 func (s *streamForwarder) exchange(ctx context.Context, c net.Conn, address string, body []byte) (out []byte, err error) {
-	stop := context.AfterFunc(ctx, func() { c.Close() })
+	stop := context.AfterFunc(ctx, func() { abort(c) })
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = c.SetDeadline(deadline) // AfterFunc has the last word
 	}
@@ -161,11 +161,31 @@ func (s *streamForwarder) exchange(ctx context.Context, c net.Conn, address stri
 		out, err = readFrame(c, maxAnswer)
 	}
 	if !stop() || err != nil {
-		c.Close()
+		abort(c)
 		return out, err
 	}
 	s.keep(c, address)
 	return out, nil
+}
+
+// abort closes a connection and has the system forget what it has not delivered yet. A cut
+// would else keep a request that was given up, and deliver it when the network is whole
+// again: it would undo what has been decided meanwhile.
+func abort(c net.Conn) {
+	for inner := c; inner != nil; {
+		switch x := inner.(type) {
+		case *muxConn:
+			inner = x.Conn
+		case interface{ NetConn() net.Conn }:
+			inner = x.NetConn()
+		case interface{ SetLinger(sec int) error }:
+			_ = x.SetLinger(0)
+			inner = nil
+		default:
+			inner = nil
+		}
+	}
+	c.Close()
 }
 
 func (s *streamForwarder) connect(ctx context.Context, address string) (c net.Conn, kept bool, err error) {
