@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"nactor/grpc/grpcpb"
+	"nactor/naming"
 )
 
 // Error codes of Nacos's answers.
@@ -115,7 +116,7 @@ type ack struct {
 func decode(p *grpcpb.Payload, into any) error {
 	body := p.GetBody().GetValue()
 	if len(body) == 0 {
-		return fmt.Errorf("Invalid request") //nolint:staticcheck // Nacos's words
+		return naming.Invalid("Invalid request")
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return fmt.Errorf("read a %s: %w", p.GetMetadata().GetType(), err)
