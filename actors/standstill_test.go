@@ -52,9 +52,19 @@ func TestStandstill(t *testing.T) {
 			}
 		})
 		run(t, s)
-		var watch *time.Timer
-		watch = time.AfterFunc(ObserveEvery, func() { clock.Observe(); watch.Reset(ObserveEvery) })
-		defer func() { watch.Stop() }()
+		watching, stop := context.WithCancel(t.Context())
+		defer stop()
+		go func() { // ends with the test
+			for tick := time.NewTicker(ObserveEvery); ; {
+				select {
+				case <-tick.C:
+					clock.Observe()
+				case <-watching.Done():
+					tick.Stop()
+					return
+				}
+			}
+		}()
 		s.Follow(ringOf(1, "a"))
 		if err := s.AwaitOpen(t.Context()); err != nil {
 			t.Fatal(err)
