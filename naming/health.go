@@ -27,9 +27,11 @@ type BeatClock struct {
 // Hear notes a heartbeat, or a registration.
 func (c *BeatClock) Hear(now Instant) { c.Last, c.Granted = now, false }
 
-// HearLate notes a heartbeat that came at an earlier moment, and was on its way since.
+// HearLate notes a heartbeat that came at an earlier moment, and was on its way since. One from
+// before this life took over does not shorten what it granted: later ones may have died with
+// the owner before.
 func (c *BeatClock) HearLate(at Instant) {
-	if c.Granted || at > c.Last {
+	if at > c.Last {
 		c.Hear(at)
 	}
 }

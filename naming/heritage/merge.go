@@ -92,7 +92,7 @@ func (m *Memory) merge(s Service, in *naming.Instance, heard naming.Instant, unh
 		s.Await(&shown, heard)
 		return
 	case clock.Granted && !unheard:
-		clock.Hear(heard)
+		clock.HearLate(heard)
 	case clock.Granted:
 		clock.Last = max(clock.Last, heard)
 	default:

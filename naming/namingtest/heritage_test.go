@@ -411,7 +411,7 @@ func TestInheritCrowded(t *testing.T) {
 				func(s *dual.Service) { s.Inherit(at(10*time.Second), h) },
 				func(s *dual.Service) { s.Credit(at(10*time.Second), h) },
 			} {
-				s := dual.Restore(a.View(naming.Revision{}), naming.Instant(10*time.Second), serves)
+				s := dual.Restore(a.View(naming.Revision{}), naming.Instant(8*time.Second), serves)
 				inherit(s)
 				v := s.View(naming.Revision{})
 				if len(v.Instances) != 1 {
