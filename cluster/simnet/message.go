@@ -54,7 +54,7 @@ func (h *Host) Send(to, inbox string, message proto.Message) {
 		}
 		return
 	}
-	if n.mute[way{h.name, to}] || n.lose(h.name, to) {
+	if n.mute[way{h.name, to}] || !n.held(h.name, to) && n.lose(h.name, to) {
 		return
 	}
 	n.stats.Messages++
@@ -91,13 +91,18 @@ func (l *line) arm() {
 	})
 }
 
-// fire delivers what is due, unless a pause holds it up.
+// joins reports whether the line is one between two hosts.
+func (l *line) joins(a, b string) bool {
+	return l.from.name == a && l.to.name == b || l.from.name == b && l.to.name == a
+}
+
+// fire delivers what is due, unless a pause or a cut holds it up.
 func (l *line) fire() {
 	n := l.net
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.halted(l.from.name, l.to.name) {
-		return // Resume fires
+	if n.halted(l.from.name, l.to.name) || n.held(l.from.name, l.to.name) {
+		return // Resume, Mend and Heal fire
 	}
 	now := time.Now()
 	for len(l.queue) > 0 && !l.queue[0].due.After(now) {

@@ -19,6 +19,7 @@ type Network struct {
 	cut    map[way]bool
 	mute   map[way]bool // for messages, not for gossip
 	paused map[string]bool
+	holds  bool // cuts hold messages up instead of losing them
 	lines  map[lineKey]*line
 	delay  time.Duration
 	jitter time.Duration
@@ -70,7 +71,16 @@ func (n *Network) ip(name string) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)})
 }
 
-// Cut lets nothing pass between two hosts. What is on its way is lost.
+// Hold says what becomes of messages that a cut stops: with true they are delivered when it
+// ends, as TCP does, else they are lost, as when it gives up.
+func (n *Network) Hold(holds bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.holds = holds
+}
+
+// Cut lets nothing pass between two hosts. What is on its way is lost, but for messages that
+// are held up, see Hold.
 func (n *Network) Cut(a, b string) {
 	n.CutOneWay(a, b)
 	n.CutOneWay(b, a)
@@ -86,9 +96,27 @@ func (n *Network) CutOneWay(from, to string) {
 // Mend undoes Cut.
 func (n *Network) Mend(a, b string) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	delete(n.cut, way{a, b})
 	delete(n.cut, way{b, a})
+	again := n.stopped(func(l *line) bool { return l.joins(a, b) })
+	n.mu.Unlock()
+	call(again)
+}
+
+// stopped returns what makes some lines go on. The lock is held.
+func (n *Network) stopped(which func(*line) bool) (again []func()) {
+	for _, l := range n.lines {
+		if which(l) {
+			again = append(again, l.fire)
+		}
+	}
+	return again
+}
+
+func call(all []func()) {
+	for _, f := range all {
+		f()
+	}
 }
 
 // Silence loses all messages from one host to another, while gossip goes on between them.
@@ -114,10 +142,12 @@ func (n *Network) Partition(groups ...[]string) {
 // Heal undoes every cut, silence and loss.
 func (n *Network) Heal() {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	clear(n.cut)
 	clear(n.mute)
 	n.drop = 0
+	again := n.stopped(func(*line) bool { return true })
+	n.mu.Unlock()
+	call(again)
 }
 
 // Drop makes the network lose a share of all packets and messages.
@@ -155,15 +185,9 @@ func (n *Network) Resume(name string) {
 		again = append(again, h.held...)
 		h.held = nil
 	}
-	for key, l := range n.lines {
-		if key.from.name == name || key.to.name == name {
-			again = append(again, l.fire)
-		}
-	}
+	again = append(again, n.stopped(func(l *line) bool { return l.from.name == name || l.to.name == name })...)
 	n.mu.Unlock()
-	for _, f := range again {
-		f()
-	}
+	call(again)
 }
 
 // Break ends the connections between two living hosts as a reset does: what is on its way
@@ -215,6 +239,9 @@ func (n *Network) open(from, to string) bool {
 
 // halted reports whether a pause holds up what goes between two hosts. The lock is held.
 func (n *Network) halted(from, to string) bool { return n.paused[from] || n.paused[to] }
+
+// held reports whether a cut holds up the messages from one host to another. The lock is held.
+func (n *Network) held(from, to string) bool { return n.holds && n.cut[way{from, to}] }
 
 // lose decides about one packet or message. The lock is held.
 func (n *Network) lose(from, to string) bool {

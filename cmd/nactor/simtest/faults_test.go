@@ -67,7 +67,8 @@ func (w *world) killRestart() string {
 
 func (w *world) splitOff() string {
 	name, d := w.anyNode(), w.span(5*time.Second, time.Minute)
-	w.trace("cut off %s for %v", name, d)
+	holds := w.hold()
+	w.trace("cut off %s for %v, messages held up: %v", name, d, holds)
 	w.net.Partition([]string{name}, w.others(name))
 	w.setWeather(false, true)
 	time.Sleep(d)
@@ -77,11 +78,18 @@ func (w *world) splitOff() string {
 	return fmt.Sprintf("%s cut off for %v", name, d)
 }
 
+// hold draws what becomes of the messages that the next cut stops.
+func (w *world) hold() bool {
+	holds := w.rand.IntN(2) == 0
+	w.net.Hold(holds)
+	return holds
+}
+
 func (w *world) flap() string {
 	a := w.anyNode()
 	b := w.others(a)[w.rand.IntN(len(w.names)-1)]
 	times := 3 + w.rand.IntN(10)
-	w.trace("link %s-%s flaps", a, b)
+	w.trace("link %s-%s flaps, messages held up: %v", a, b, w.hold())
 	w.setWeather(true, false)
 	for range times {
 		w.net.Cut(a, b)
@@ -141,7 +149,7 @@ func (w *world) oneWay() string {
 	from := w.anyNode()
 	to := w.others(from)[w.rand.IntN(len(w.names)-1)]
 	d := w.span(5*time.Second, 40*time.Second)
-	w.trace("nothing gets from %s to %s for %v", from, to, d)
+	w.trace("nothing gets from %s to %s for %v, messages held up: %v", from, to, d, w.hold())
 	w.net.CutOneWay(from, to)
 	w.setWeather(true, false)
 	time.Sleep(d)
