@@ -17,6 +17,7 @@ type call struct {
 	result naming.Result
 	err    error
 	state  atomic.Int32
+	pool   *sync.Pool
 	done   chan struct{} // for a caller that waits; capacity 1: the grain never does
 	timer  *time.Timer
 
@@ -27,14 +28,18 @@ type call struct {
 	then func(naming.Result, error)
 }
 
-var calls = sync.Pool{New: func() any {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return &call{done: make(chan struct{}, 1), timer: t}
-}}
+func newCalls() *sync.Pool {
+	pool := &sync.Pool{}
+	pool.New = func() any {
+		t := time.NewTimer(time.Hour)
+		t.Stop()
+		return &call{pool: pool, done: make(chan struct{}, 1), timer: t}
+	}
+	return pool
+}
 
-func newCall(cmd naming.Command) *call {
-	c := calls.Get().(*call)
+func (s *Services) newCall(cmd naming.Command) *call {
+	c := s.calls.Get().(*call)
 	c.cmd = cmd
 	return c
 }
@@ -76,7 +81,7 @@ func (c *call) release() (naming.Result, error) {
 	result, err := c.result, c.err
 	c.cmd, c.result, c.err, c.durable, c.confirmed, c.then = nil, naming.Result{}, nil, false, false, nil
 	c.state.Store(callOpen)
-	calls.Put(c)
+	c.pool.Put(c)
 	return result, err
 }
 

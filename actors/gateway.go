@@ -96,7 +96,7 @@ func (g *gateway) forward(ctx context.Context, to string, key naming.Key, cmd na
 		return naming.Result{}, errMoved
 	}
 	b := g.box(to)
-	c := newCall(cmd)
+	c := g.newCall(cmd)
 	b.mu.Lock()
 	if len(b.waiting) >= maxForwarded {
 		b.mu.Unlock()
@@ -244,17 +244,19 @@ func (g *gateway) follow(peers []Peer) {
 func (g *gateway) receive(from string, message proto.Message) {
 	switch m := message.(type) {
 	case *actorpb.Commands:
+		late := g.late(from, m.Sent) >= tooLate
 		for _, c := range m.Commands {
-			g.carryOut(from, c)
+			g.carryOut(from, c, late)
 		}
 	case *actorpb.Replies:
 		g.box(from).answered(m.Replies)
 	case *actorpb.Beats:
+		made := g.Clock.Now().Add(-g.late(from, m.Sent))
 		for _, s := range m.Services {
 			if g.stood() {
 				break
 			}
-			g.credited(s.Key.Naming(), beatsOf(s, g.Clock.Now()))
+			g.credited(s.Key.Naming(), beatsOf(s, made))
 		}
 		g.Peers.Send(from, inboxCommand, &actorpb.BeatsTaken{Id: m.Id})
 	case *actorpb.BeatsTaken:
@@ -266,8 +268,13 @@ func (g *gateway) receive(from string, message proto.Message) {
 	}
 }
 
-// carryOut has another node's command carried out.
-func (g *gateway) carryOut(from string, pb *actorpb.Command) {
+// late returns how late a message has come.
+func (g *gateway) late(from string, s *actorpb.Sent) time.Duration {
+	return g.mesh.inbound(from).transit.late(s, g.stopwatch.elapsed())
+}
+
+// carryOut has another node's command carried out, unless it has come late.
+func (g *gateway) carryOut(from string, pb *actorpb.Command, late bool) {
 	id, key, cmd := pb.Id, pb.Key.Naming(), pb.Naming()
 	reply := func(r naming.Result, err error) {
 		m := actorpb.FromResult(id, r, err)
@@ -282,7 +289,7 @@ func (g *gateway) carryOut(from string, pb *actorpb.Command) {
 	}
 	gate := g.keeper.table.Load().gates[key.Partition()]
 	switch {
-	case g.stood(), gate == nil: // the sender asks again: who stood still is no owner any more
+	case late, g.stood(), gate == nil: // the sender asks again, if it waits: who stood still is no owner any more
 		reply(naming.Result{}, errMoved)
 	case gate.open.Load():
 		g.localThen(key, cmd, reply)
@@ -323,7 +330,7 @@ func (s *Services) localThen(key naming.Key, cmd naming.Command, then func(namin
 		then(naming.Result{}, errMoved)
 		return
 	}
-	c := newCall(cmd)
+	c := s.newCall(cmd)
 	c.then = then
 	s.place.System().Root.Send(pid, c)
 }
@@ -381,7 +388,7 @@ func (b *outbox) flush() bool {
 	beats := b.takeBeats()
 	b.mu.Unlock()
 	if len(commands) > 0 {
-		b.g.Peers.Send(b.to, inboxCommand, &actorpb.Commands{Commands: commands})
+		b.g.Peers.Send(b.to, inboxCommand, &actorpb.Commands{Commands: commands, Sent: b.g.stopwatch.sent()})
 	}
 	if len(replies) > 0 {
 		b.g.Peers.Send(b.to, inboxCommand, &actorpb.Replies{Replies: replies})
@@ -453,7 +460,7 @@ func (b *outbox) takeBeats() *actorpb.Beats {
 		b.schedule(now)
 		return nil
 	}
-	out := &actorpb.Beats{Id: b.g.ids.Add(1)}
+	out := &actorpb.Beats{Id: b.g.ids.Add(1), Sent: b.g.stopwatch.sent()}
 	for key, late := range b.beats {
 		s := &actorpb.ServiceBeats{Key: actorpb.FromKey(key)}
 		for _, beat := range late {

@@ -477,10 +477,11 @@ func (k *keeper) released(p int) {
 	}
 }
 
-// onHandoff takes over services.
-func (k *keeper) onHandoff(h *actorpb.Handoff) {
+// onHandoff takes over services. What it tells has become older by as much as it came late.
+func (k *keeper) onHandoff(h *actorpb.Handoff, late time.Duration) {
+	now := time.Now()
 	for _, pb := range h.Services {
-		k.merge(pb.Naming())
+		k.merge(stray{pb.Naming(), now.Add(-late)}.at(now))
 	}
 }
 

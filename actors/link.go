@@ -128,7 +128,7 @@ func (l *link) take() *actorpb.Packet {
 		if p == nil {
 			continue
 		}
-		p.Session, p.Seq = l.session, l.next
+		p.Session, p.Seq, p.Sent = l.session, l.next, l.mesh.stopwatch.sent()
 		size := proto.Size(p)
 		if len(l.flight) == 0 {
 			l.progress = l.mesh.Clock.Now()

@@ -67,6 +67,8 @@ type linkRun struct {
 
 // inbound is the receiving end of a peer's link.
 type inbound struct {
+	transit transit
+
 	mu      sync.Mutex
 	session uint64
 	next    uint64
@@ -211,13 +213,8 @@ func (m *mesh) receive(from string, message proto.Message) {
 }
 
 func (m *mesh) packet(from string, p *actorpb.Packet) {
-	m.mu.Lock()
-	in := m.from[from]
-	if in == nil {
-		in = &inbound{}
-		m.from[from] = in
-	}
-	m.mu.Unlock()
+	in := m.inbound(from)
+	late := in.transit.late(p.Sent, m.stopwatch.elapsed())
 	in.mu.Lock()
 	if in.session != p.Session && p.Seq == 1 && p.Session > in.session {
 		in.session, in.next, in.synced, in.told, in.asked = p.Session, 1, false, nil, nil
@@ -231,13 +228,25 @@ func (m *mesh) packet(from string, p *actorpb.Packet) {
 		return // of a session that is over, or after a gap: it will be repeated
 	}
 	if p.Seq == expected {
-		m.deliver(from, in, p)
+		m.deliver(from, in, p, late)
 	}
 	m.out.Send(from, inboxReplica, &actorpb.Ack{Session: session, Seq: p.Seq})
 }
 
-// deliver acts on a packet.
-func (m *mesh) deliver(from string, in *inbound, p *actorpb.Packet) {
+// inbound returns the receiving end of a node's link.
+func (m *mesh) inbound(from string) *inbound {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	in := m.from[from]
+	if in == nil {
+		in = &inbound{}
+		m.from[from] = in
+	}
+	return in
+}
+
+// deliver acts on a packet that came late.
+func (m *mesh) deliver(from string, in *inbound, p *actorpb.Packet, late time.Duration) {
 	switch b := p.Body.(type) {
 	case *actorpb.Packet_Deltas:
 		m.deltas(from, in, b.Deltas)
@@ -260,7 +269,7 @@ func (m *mesh) deliver(from string, in *inbound, p *actorpb.Packet) {
 	case *actorpb.Packet_Claimed:
 		m.keeper.onClaimed(from, b.Claimed)
 	case *actorpb.Packet_Handoff:
-		m.keeper.onHandoff(b.Handoff)
+		m.keeper.onHandoff(b.Handoff, late)
 	}
 }
 

@@ -94,7 +94,7 @@ func TestForeignViewWaits(t *testing.T) {
 		s.Follow(ringOf(1, "b", "b", "c"))
 		s.mesh.deliver("c", &inbound{}, &actorpb.Packet{Body: &actorpb.Packet_Views{Views: &actorpb.Views{Views: []*actorpb.View{
 			actorpb.FromView(&naming.View{Key: key, Ephemeral: true, Revision: naming.Revision{Activation: 9, Counter: 2}}),
-		}}}})
+		}}}}, 0)
 		if v := s.Views.View(key); len(v.Instances) != 1 {
 			t.Errorf("a view of c is shown while b owns the service: %+v", v.Revision)
 		}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -86,31 +87,33 @@ type Config struct {
 // Services carries commands to the grains of services. It implements [naming.Registry].
 type Services struct {
 	Config
-	rules    atomic.Pointer[naming.Rules]
-	handles  *handles
-	place    Placement
-	lives    atomic.Uint64 // last activation number
-	stamps   atomic.Uint64 // last stamp
-	mesh     *mesh         // nil: standalone
-	keeper   *keeper
-	gateway  *gateway
-	asker    *asker
-	graves   graves
-	serving  atomic.Bool // this node has been in service
-	restarts atomic.Uint64
-	layout   atomic.Pointer[dual.Layout]
-	backlog  backlog
-	behind   behind
-	steady   *SteadyClock              // nil: this node's clock is another
-	rejoins  bool                      // after it stood still; Run's
-	present  func(process string) bool // nil: standalone
+	calls     *sync.Pool // of *call
+	rules     atomic.Pointer[naming.Rules]
+	handles   *handles
+	place     Placement
+	lives     atomic.Uint64 // last activation number
+	stamps    atomic.Uint64 // last stamp
+	mesh      *mesh         // nil: standalone
+	keeper    *keeper
+	gateway   *gateway
+	asker     *asker
+	graves    graves
+	serving   atomic.Bool // this node has been in service
+	restarts  atomic.Uint64
+	layout    atomic.Pointer[dual.Layout]
+	backlog   backlog
+	behind    behind
+	stopwatch stopwatch
+	steady    *SteadyClock              // nil: this node's clock is another
+	rejoins   bool                      // after it stood still; Run's
+	present   func(process string) bool // nil: standalone
 }
 
 var _ naming.Registry = (*Services)(nil)
 
 // NewServices returns services that wait to be placed.
 func NewServices(cfg Config) *Services {
-	s := &Services{Config: cfg, handles: newHandles()}
+	s := &Services{Config: cfg, calls: newCalls(), handles: newHandles(), stopwatch: stopwatch{time.Now()}}
 	s.rules.Store(cfg.Rules)
 	s.layout.Store(&cfg.Begin)
 	// Activations of a later process are later than all of an earlier one.
@@ -189,7 +192,7 @@ func (s *Services) local(ctx context.Context, key naming.Key, cmd naming.Command
 	if pid == nil {
 		return naming.Result{}, errMoved
 	}
-	c := newCall(cmd)
+	c := s.newCall(cmd)
 	s.place.System().Root.Send(pid, c)
 	return c.wait(ctx, key)
 }

@@ -74,7 +74,7 @@ func TestHeritageFindsTheOwner(t *testing.T) {
 				View:   &naming.View{Key: key, Ephemeral: true, Revision: naming.Revision{Activation: 9, Counter: 1}, Instances: []*naming.Instance{testInstance(2, true)}},
 				Silent: []time.Duration{0}, Removed: []naming.Removed{gone},
 			}),
-		}}}})
+		}}}}, 0)
 	}
 	for name, move := range map[string]func(*testing.T, *Services){
 		"not acknowledged by a node that goes": func(t *testing.T, s *Services) {

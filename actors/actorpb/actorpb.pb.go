@@ -900,6 +900,7 @@ type Packet struct {
 	//	*Packet_Synced
 	//	*Packet_Gone
 	Body          isPacket_Body `protobuf_oneof:"body"`
+	Sent          *Sent         `protobuf:"bytes,13,opt,name=sent,proto3" json:"sent,omitempty"` // when it was made: repeated as it is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1045,6 +1046,13 @@ func (x *Packet) GetGone() *Gone {
 	return nil
 }
 
+func (x *Packet) GetSent() *Sent {
+	if x != nil {
+		return x.Sent
+	}
+	return nil
+}
+
 type isPacket_Body interface {
 	isPacket_Body()
 }
@@ -1109,6 +1117,60 @@ func (*Packet_Synced) isPacket_Body() {}
 
 func (*Packet_Gone) isPacket_Body() {}
 
+// Sent tells when a message was made, by a clock of the sender's process that neither jumps
+// nor shares its zero with any other.
+type Sent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Life          uint64                 `protobuf:"fixed64,1,opt,name=life,proto3" json:"life,omitempty"` // of that clock
+	At            uint64                 `protobuf:"fixed64,2,opt,name=at,proto3" json:"at,omitempty"`     // ns since it began
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sent) Reset() {
+	*x = Sent{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sent) ProtoMessage() {}
+
+func (x *Sent) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sent.ProtoReflect.Descriptor instead.
+func (*Sent) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Sent) GetLife() uint64 {
+	if x != nil {
+		return x.Life
+	}
+	return 0
+}
+
+func (x *Sent) GetAt() uint64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 // Ack acknowledges all packets of a session up to seq.
 type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1120,7 +1182,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[11]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1194,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[11]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1207,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{11}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Ack) GetSession() uint64 {
@@ -1171,7 +1233,7 @@ type Deltas struct {
 
 func (x *Deltas) Reset() {
 	*x = Deltas{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[12]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1245,7 @@ func (x *Deltas) String() string {
 func (*Deltas) ProtoMessage() {}
 
 func (x *Deltas) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[12]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1258,7 @@ func (x *Deltas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deltas.ProtoReflect.Descriptor instead.
 func (*Deltas) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{12}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Deltas) GetDeltas() [][]byte {
@@ -1220,7 +1282,7 @@ type Digest struct {
 
 func (x *Digest) Reset() {
 	*x = Digest{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[13]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1294,7 @@ func (x *Digest) String() string {
 func (*Digest) ProtoMessage() {}
 
 func (x *Digest) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[13]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1307,7 @@ func (x *Digest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Digest.ProtoReflect.Descriptor instead.
 func (*Digest) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{13}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Digest) GetRing() uint64 {
@@ -1287,7 +1349,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[14]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1299,7 +1361,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[14]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1374,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{14}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Entry) GetKey() *Key {
@@ -1348,7 +1410,7 @@ type Listing struct {
 
 func (x *Listing) Reset() {
 	*x = Listing{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[15]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1422,7 @@ func (x *Listing) String() string {
 func (*Listing) ProtoMessage() {}
 
 func (x *Listing) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[15]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1435,7 @@ func (x *Listing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listing.ProtoReflect.Descriptor instead.
 func (*Listing) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{15}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Listing) GetPartitions() []uint32 {
@@ -1409,7 +1471,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[16]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +1483,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[16]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1434,7 +1496,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{16}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Pull) GetKeys() []*Key {
@@ -1472,7 +1534,7 @@ type Views struct {
 
 func (x *Views) Reset() {
 	*x = Views{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[17]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +1546,7 @@ func (x *Views) String() string {
 func (*Views) ProtoMessage() {}
 
 func (x *Views) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[17]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +1559,7 @@ func (x *Views) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Views.ProtoReflect.Descriptor instead.
 func (*Views) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{17}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Views) GetViews() []*View {
@@ -1538,7 +1600,7 @@ type Gone struct {
 
 func (x *Gone) Reset() {
 	*x = Gone{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[18]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +1612,7 @@ func (x *Gone) String() string {
 func (*Gone) ProtoMessage() {}
 
 func (x *Gone) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[18]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +1625,7 @@ func (x *Gone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gone.ProtoReflect.Descriptor instead.
 func (*Gone) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{18}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Gone) GetEntries() []*Entry {
@@ -1585,7 +1647,7 @@ type Synced struct {
 
 func (x *Synced) Reset() {
 	*x = Synced{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[19]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +1659,7 @@ func (x *Synced) String() string {
 func (*Synced) ProtoMessage() {}
 
 func (x *Synced) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[19]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +1672,7 @@ func (x *Synced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Synced.ProtoReflect.Descriptor instead.
 func (*Synced) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{19}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Synced) GetRing() uint64 {
@@ -1641,7 +1703,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[20]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1715,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[20]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1728,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{20}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Claim) GetId() uint64 {
@@ -1710,7 +1772,7 @@ type Claimed struct {
 
 func (x *Claimed) Reset() {
 	*x = Claimed{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[21]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +1784,7 @@ func (x *Claimed) String() string {
 func (*Claimed) ProtoMessage() {}
 
 func (x *Claimed) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[21]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +1797,7 @@ func (x *Claimed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claimed.ProtoReflect.Descriptor instead.
 func (*Claimed) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{21}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Claimed) GetId() uint64 {
@@ -1769,7 +1831,7 @@ type Handoff struct {
 
 func (x *Handoff) Reset() {
 	*x = Handoff{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[22]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1781,7 +1843,7 @@ func (x *Handoff) String() string {
 func (*Handoff) ProtoMessage() {}
 
 func (x *Handoff) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[22]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1794,7 +1856,7 @@ func (x *Handoff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handoff.ProtoReflect.Descriptor instead.
 func (*Handoff) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{22}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Handoff) GetServices() []*Heritage {
@@ -1816,7 +1878,7 @@ type Heritage struct {
 
 func (x *Heritage) Reset() {
 	*x = Heritage{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[23]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1828,7 +1890,7 @@ func (x *Heritage) String() string {
 func (*Heritage) ProtoMessage() {}
 
 func (x *Heritage) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[23]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1841,7 +1903,7 @@ func (x *Heritage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heritage.ProtoReflect.Descriptor instead.
 func (*Heritage) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{23}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Heritage) GetView() *View {
@@ -1884,7 +1946,7 @@ type Tombstone struct {
 
 func (x *Tombstone) Reset() {
 	*x = Tombstone{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[24]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1896,7 +1958,7 @@ func (x *Tombstone) String() string {
 func (*Tombstone) ProtoMessage() {}
 
 func (x *Tombstone) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[24]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1909,7 +1971,7 @@ func (x *Tombstone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tombstone.ProtoReflect.Descriptor instead.
 func (*Tombstone) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{24}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Tombstone) GetAddr() *Addr {
@@ -1937,13 +1999,14 @@ func (x *Tombstone) GetStamp() uint64 {
 type Commands struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Commands      []*Command             `protobuf:"bytes,1,rep,name=commands,proto3" json:"commands,omitempty"`
+	Sent          *Sent                  `protobuf:"bytes,2,opt,name=sent,proto3" json:"sent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Commands) Reset() {
 	*x = Commands{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[25]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1955,7 +2018,7 @@ func (x *Commands) String() string {
 func (*Commands) ProtoMessage() {}
 
 func (x *Commands) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[25]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1968,12 +2031,19 @@ func (x *Commands) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commands.ProtoReflect.Descriptor instead.
 func (*Commands) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{25}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Commands) GetCommands() []*Command {
 	if x != nil {
 		return x.Commands
+	}
+	return nil
+}
+
+func (x *Commands) GetSent() *Sent {
+	if x != nil {
+		return x.Sent
 	}
 	return nil
 }
@@ -2004,7 +2074,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[26]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2086,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[26]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2099,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{26}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Command) GetId() uint64 {
@@ -2260,7 +2330,7 @@ type Empty struct {
 
 func (x *Empty) Reset() {
 	*x = Empty{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[27]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2272,7 +2342,7 @@ func (x *Empty) String() string {
 func (*Empty) ProtoMessage() {}
 
 func (x *Empty) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[27]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2285,7 +2355,7 @@ func (x *Empty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Empty.ProtoReflect.Descriptor instead.
 func (*Empty) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{27}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{28}
 }
 
 // In is a command for one structure, 1 or 2, whichever serves.
@@ -2299,7 +2369,7 @@ type In struct {
 
 func (x *In) Reset() {
 	*x = In{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[28]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2381,7 @@ func (x *In) String() string {
 func (*In) ProtoMessage() {}
 
 func (x *In) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[28]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2394,7 @@ func (x *In) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use In.ProtoReflect.Descriptor instead.
 func (*In) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{28}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *In) GetStructure() uint32 {
@@ -2351,7 +2421,7 @@ type Show struct {
 
 func (x *Show) Reset() {
 	*x = Show{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[29]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2363,7 +2433,7 @@ func (x *Show) String() string {
 func (*Show) ProtoMessage() {}
 
 func (x *Show) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[29]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2376,7 +2446,7 @@ func (x *Show) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Show.ProtoReflect.Descriptor instead.
 func (*Show) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{29}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Show) GetStructure() uint32 {
@@ -2395,7 +2465,7 @@ type Register struct {
 
 func (x *Register) Reset() {
 	*x = Register{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[30]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2477,7 @@ func (x *Register) String() string {
 func (*Register) ProtoMessage() {}
 
 func (x *Register) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[30]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2490,7 @@ func (x *Register) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Register.ProtoReflect.Descriptor instead.
 func (*Register) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{30}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Register) GetInstance() *Instance {
@@ -2441,7 +2511,7 @@ type Deregister struct {
 
 func (x *Deregister) Reset() {
 	*x = Deregister{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[31]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2453,7 +2523,7 @@ func (x *Deregister) String() string {
 func (*Deregister) ProtoMessage() {}
 
 func (x *Deregister) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[31]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2466,7 +2536,7 @@ func (x *Deregister) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deregister.ProtoReflect.Descriptor instead.
 func (*Deregister) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{31}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Deregister) GetAddr() *Addr {
@@ -2500,7 +2570,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[32]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2512,7 +2582,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[32]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2525,7 +2595,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{32}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Beat) GetAddr() *Addr {
@@ -2553,7 +2623,7 @@ type Update struct {
 
 func (x *Update) Reset() {
 	*x = Update{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[33]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2565,7 +2635,7 @@ func (x *Update) String() string {
 func (*Update) ProtoMessage() {}
 
 func (x *Update) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[33]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2578,7 +2648,7 @@ func (x *Update) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Update.ProtoReflect.Descriptor instead.
 func (*Update) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{33}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Update) GetAddr() *Addr {
@@ -2615,7 +2685,7 @@ type Patch struct {
 
 func (x *Patch) Reset() {
 	*x = Patch{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[34]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2627,7 +2697,7 @@ func (x *Patch) String() string {
 func (*Patch) ProtoMessage() {}
 
 func (x *Patch) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[34]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2640,7 +2710,7 @@ func (x *Patch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Patch.ProtoReflect.Descriptor instead.
 func (*Patch) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{34}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Patch) GetAddr() *Addr {
@@ -2689,7 +2759,7 @@ type EditMetadata struct {
 
 func (x *EditMetadata) Reset() {
 	*x = EditMetadata{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[35]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2701,7 +2771,7 @@ func (x *EditMetadata) String() string {
 func (*EditMetadata) ProtoMessage() {}
 
 func (x *EditMetadata) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[35]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2714,7 +2784,7 @@ func (x *EditMetadata) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EditMetadata.ProtoReflect.Descriptor instead.
 func (*EditMetadata) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{35}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *EditMetadata) GetRemove() bool {
@@ -2749,7 +2819,7 @@ type SetHealth struct {
 
 func (x *SetHealth) Reset() {
 	*x = SetHealth{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[36]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2761,7 +2831,7 @@ func (x *SetHealth) String() string {
 func (*SetHealth) ProtoMessage() {}
 
 func (x *SetHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[36]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2774,7 +2844,7 @@ func (x *SetHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetHealth.ProtoReflect.Descriptor instead.
 func (*SetHealth) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{36}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SetHealth) GetAddr() *Addr {
@@ -2807,7 +2877,7 @@ type Replies struct {
 
 func (x *Replies) Reset() {
 	*x = Replies{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[37]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2819,7 +2889,7 @@ func (x *Replies) String() string {
 func (*Replies) ProtoMessage() {}
 
 func (x *Replies) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[37]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2832,7 +2902,7 @@ func (x *Replies) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replies.ProtoReflect.Descriptor instead.
 func (*Replies) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{37}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Replies) GetReplies() []*Reply {
@@ -2860,7 +2930,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[38]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2872,7 +2942,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[38]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2885,7 +2955,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{38}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Reply) GetId() uint64 {
@@ -2963,13 +3033,14 @@ type Beats struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Services      []*ServiceBeats        `protobuf:"bytes,2,rep,name=services,proto3" json:"services,omitempty"`
+	Sent          *Sent                  `protobuf:"bytes,3,opt,name=sent,proto3" json:"sent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Beats) Reset() {
 	*x = Beats{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[39]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2981,7 +3052,7 @@ func (x *Beats) String() string {
 func (*Beats) ProtoMessage() {}
 
 func (x *Beats) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[39]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2994,7 +3065,7 @@ func (x *Beats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beats.ProtoReflect.Descriptor instead.
 func (*Beats) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{39}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Beats) GetId() uint64 {
@@ -3011,6 +3082,13 @@ func (x *Beats) GetServices() []*ServiceBeats {
 	return nil
 }
 
+func (x *Beats) GetSent() *Sent {
+	if x != nil {
+		return x.Sent
+	}
+	return nil
+}
+
 type ServiceBeats struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           *Key                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -3022,7 +3100,7 @@ type ServiceBeats struct {
 
 func (x *ServiceBeats) Reset() {
 	*x = ServiceBeats{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[40]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3034,7 +3112,7 @@ func (x *ServiceBeats) String() string {
 func (*ServiceBeats) ProtoMessage() {}
 
 func (x *ServiceBeats) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[40]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3047,7 +3125,7 @@ func (x *ServiceBeats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServiceBeats.ProtoReflect.Descriptor instead.
 func (*ServiceBeats) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{40}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ServiceBeats) GetKey() *Key {
@@ -3080,7 +3158,7 @@ type BeatsTaken struct {
 
 func (x *BeatsTaken) Reset() {
 	*x = BeatsTaken{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[41]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3092,7 +3170,7 @@ func (x *BeatsTaken) String() string {
 func (*BeatsTaken) ProtoMessage() {}
 
 func (x *BeatsTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[41]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3105,7 +3183,7 @@ func (x *BeatsTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeatsTaken.ProtoReflect.Descriptor instead.
 func (*BeatsTaken) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{41}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *BeatsTaken) GetId() uint64 {
@@ -3127,7 +3205,7 @@ type ActorsQuery struct {
 
 func (x *ActorsQuery) Reset() {
 	*x = ActorsQuery{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[42]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3139,7 +3217,7 @@ func (x *ActorsQuery) String() string {
 func (*ActorsQuery) ProtoMessage() {}
 
 func (x *ActorsQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[42]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3152,7 +3230,7 @@ func (x *ActorsQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorsQuery.ProtoReflect.Descriptor instead.
 func (*ActorsQuery) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{42}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ActorsQuery) GetId() uint64 {
@@ -3187,7 +3265,7 @@ type ActorsAnswer struct {
 
 func (x *ActorsAnswer) Reset() {
 	*x = ActorsAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[43]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3199,7 +3277,7 @@ func (x *ActorsAnswer) String() string {
 func (*ActorsAnswer) ProtoMessage() {}
 
 func (x *ActorsAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[43]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3212,7 +3290,7 @@ func (x *ActorsAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorsAnswer.ProtoReflect.Descriptor instead.
 func (*ActorsAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{43}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ActorsAnswer) GetId() uint64 {
@@ -3246,7 +3324,7 @@ type Activation struct {
 
 func (x *Activation) Reset() {
 	*x = Activation{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[44]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3258,7 +3336,7 @@ func (x *Activation) String() string {
 func (*Activation) ProtoMessage() {}
 
 func (x *Activation) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[44]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3271,7 +3349,7 @@ func (x *Activation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activation.ProtoReflect.Descriptor instead.
 func (*Activation) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{44}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Activation) GetIdentity() string {
@@ -3300,7 +3378,7 @@ type StructureQuery struct {
 
 func (x *StructureQuery) Reset() {
 	*x = StructureQuery{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3312,7 +3390,7 @@ func (x *StructureQuery) String() string {
 func (*StructureQuery) ProtoMessage() {}
 
 func (x *StructureQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3325,7 +3403,7 @@ func (x *StructureQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StructureQuery.ProtoReflect.Descriptor instead.
 func (*StructureQuery) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{45}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *StructureQuery) GetId() uint64 {
@@ -3354,7 +3432,7 @@ type StructureAnswer struct {
 
 func (x *StructureAnswer) Reset() {
 	*x = StructureAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3366,7 +3444,7 @@ func (x *StructureAnswer) String() string {
 func (*StructureAnswer) ProtoMessage() {}
 
 func (x *StructureAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3379,7 +3457,7 @@ func (x *StructureAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StructureAnswer.ProtoReflect.Descriptor instead.
 func (*StructureAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{46}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StructureAnswer) GetId() uint64 {
@@ -3421,7 +3499,7 @@ type ActorQuery struct {
 
 func (x *ActorQuery) Reset() {
 	*x = ActorQuery{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3433,7 +3511,7 @@ func (x *ActorQuery) String() string {
 func (*ActorQuery) ProtoMessage() {}
 
 func (x *ActorQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3446,7 +3524,7 @@ func (x *ActorQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorQuery.ProtoReflect.Descriptor instead.
 func (*ActorQuery) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{47}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ActorQuery) GetId() uint64 {
@@ -3484,7 +3562,7 @@ type ActorAnswer struct {
 
 func (x *ActorAnswer) Reset() {
 	*x = ActorAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3496,7 +3574,7 @@ func (x *ActorAnswer) String() string {
 func (*ActorAnswer) ProtoMessage() {}
 
 func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3509,7 +3587,7 @@ func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorAnswer.ProtoReflect.Descriptor instead.
 func (*ActorAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ActorAnswer) GetId() uint64 {
@@ -3622,7 +3700,7 @@ type UpgradeReport struct {
 
 func (x *UpgradeReport) Reset() {
 	*x = UpgradeReport{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3634,7 +3712,7 @@ func (x *UpgradeReport) String() string {
 func (*UpgradeReport) ProtoMessage() {}
 
 func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3647,7 +3725,7 @@ func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeReport.ProtoReflect.Descriptor instead.
 func (*UpgradeReport) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *UpgradeReport) GetProcess() string {
@@ -3730,7 +3808,7 @@ type UpgradeDiffering struct {
 
 func (x *UpgradeDiffering) Reset() {
 	*x = UpgradeDiffering{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3742,7 +3820,7 @@ func (x *UpgradeDiffering) String() string {
 func (*UpgradeDiffering) ProtoMessage() {}
 
 func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3755,7 +3833,7 @@ func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeDiffering.ProtoReflect.Descriptor instead.
 func (*UpgradeDiffering) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *UpgradeDiffering) GetService() string {
@@ -3784,7 +3862,7 @@ type UpgradeAsk struct {
 
 func (x *UpgradeAsk) Reset() {
 	*x = UpgradeAsk{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3796,7 +3874,7 @@ func (x *UpgradeAsk) String() string {
 func (*UpgradeAsk) ProtoMessage() {}
 
 func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3809,7 +3887,7 @@ func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeAsk.ProtoReflect.Descriptor instead.
 func (*UpgradeAsk) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{51}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *UpgradeAsk) GetRound() uint64 {
@@ -3837,7 +3915,7 @@ type UpgradeExplain struct {
 
 func (x *UpgradeExplain) Reset() {
 	*x = UpgradeExplain{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3849,7 +3927,7 @@ func (x *UpgradeExplain) String() string {
 func (*UpgradeExplain) ProtoMessage() {}
 
 func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3862,7 +3940,7 @@ func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeExplain.ProtoReflect.Descriptor instead.
 func (*UpgradeExplain) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{52}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *UpgradeExplain) GetId() uint64 {
@@ -3881,7 +3959,7 @@ type UpgradeClose struct {
 
 func (x *UpgradeClose) Reset() {
 	*x = UpgradeClose{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3893,7 +3971,7 @@ func (x *UpgradeClose) String() string {
 func (*UpgradeClose) ProtoMessage() {}
 
 func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3906,7 +3984,7 @@ func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeClose.ProtoReflect.Descriptor instead.
 func (*UpgradeClose) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{53}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *UpgradeClose) GetId() uint64 {
@@ -3928,7 +4006,7 @@ type UpgradeAnswer struct {
 
 func (x *UpgradeAnswer) Reset() {
 	*x = UpgradeAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3940,7 +4018,7 @@ func (x *UpgradeAnswer) String() string {
 func (*UpgradeAnswer) ProtoMessage() {}
 
 func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3953,7 +4031,7 @@ func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeAnswer.ProtoReflect.Descriptor instead.
 func (*UpgradeAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{54}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *UpgradeAnswer) GetId() uint64 {
@@ -4068,7 +4146,7 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x10overlays_changed\x18\n" +
 	" \x01(\bR\x0foverlaysChanged\x122\n" +
 	"\boverlays\x18\v \x03(\v2\x16.nactor.actors.OverlayR\boverlays\x12\x16\n" +
-	"\x06stored\x18\f \x01(\x04R\x06stored\"\x9d\x04\n" +
+	"\x06stored\x18\f \x01(\x04R\x06stored\"\xc6\x04\n" +
 	"\x06Packet\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12/\n" +
@@ -4082,8 +4160,12 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\ahandoff\x18\n" +
 	" \x01(\v2\x16.nactor.actors.HandoffH\x00R\ahandoff\x12/\n" +
 	"\x06synced\x18\v \x01(\v2\x15.nactor.actors.SyncedH\x00R\x06synced\x12)\n" +
-	"\x04gone\x18\f \x01(\v2\x13.nactor.actors.GoneH\x00R\x04goneB\x06\n" +
-	"\x04body\"1\n" +
+	"\x04gone\x18\f \x01(\v2\x13.nactor.actors.GoneH\x00R\x04gone\x12'\n" +
+	"\x04sent\x18\r \x01(\v2\x13.nactor.actors.SentR\x04sentB\x06\n" +
+	"\x04body\"*\n" +
+	"\x04Sent\x12\x12\n" +
+	"\x04life\x18\x01 \x01(\x06R\x04life\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x06R\x02at\"1\n" +
 	"\x03Ack\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\" \n" +
@@ -4145,9 +4227,10 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\tTombstone\x12'\n" +
 	"\x04addr\x18\x01 \x01(\v2\x13.nactor.actors.AddrR\x04addr\x12\x10\n" +
 	"\x03ago\x18\x02 \x01(\rR\x03ago\x12\x14\n" +
-	"\x05stamp\x18\x03 \x01(\x06R\x05stamp\">\n" +
+	"\x05stamp\x18\x03 \x01(\x06R\x05stamp\"g\n" +
 	"\bCommands\x122\n" +
-	"\bcommands\x18\x01 \x03(\v2\x16.nactor.actors.CommandR\bcommands\"\x97\x06\n" +
+	"\bcommands\x18\x01 \x03(\v2\x16.nactor.actors.CommandR\bcommands\x12'\n" +
+	"\x04sent\x18\x02 \x01(\v2\x13.nactor.actors.SentR\x04sent\"\x97\x06\n" +
 	"\aCommand\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12$\n" +
 	"\x03key\x18\x02 \x01(\v2\x12.nactor.actors.KeyR\x03key\x125\n" +
@@ -4219,10 +4302,11 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\binterval\x18\b \x01(\x03R\binterval\x121\n" +
 	"\aupdated\x18\t \x03(\v2\x17.nactor.actors.InstanceR\aupdated\x12)\n" +
 	"\x05shown\x18\n" +
-	" \x01(\v2\x13.nactor.actors.ViewR\x05shown\"P\n" +
+	" \x01(\v2\x13.nactor.actors.ViewR\x05shown\"y\n" +
 	"\x05Beats\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x127\n" +
-	"\bservices\x18\x02 \x03(\v2\x1b.nactor.actors.ServiceBeatsR\bservices\"~\n" +
+	"\bservices\x18\x02 \x03(\v2\x1b.nactor.actors.ServiceBeatsR\bservices\x12'\n" +
+	"\x04sent\x18\x03 \x01(\v2\x13.nactor.actors.SentR\x04sent\"~\n" +
 	"\fServiceBeats\x12$\n" +
 	"\x03key\x18\x01 \x01(\v2\x12.nactor.actors.KeyR\x03key\x12)\n" +
 	"\x05addrs\x18\x02 \x03(\v2\x13.nactor.actors.AddrR\x05addrs\x12\x1d\n" +
@@ -4314,7 +4398,7 @@ func file_actors_actorpb_actorpb_proto_rawDescGZIP() []byte {
 	return file_actors_actorpb_actorpb_proto_rawDescData
 }
 
-var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_actors_actorpb_actorpb_proto_goTypes = []any{
 	(*Key)(nil),              // 0: nactor.actors.Key
 	(*Addr)(nil),             // 1: nactor.actors.Addr
@@ -4327,50 +4411,51 @@ var file_actors_actorpb_actorpb_proto_goTypes = []any{
 	(*View)(nil),             // 8: nactor.actors.View
 	(*Delta)(nil),            // 9: nactor.actors.Delta
 	(*Packet)(nil),           // 10: nactor.actors.Packet
-	(*Ack)(nil),              // 11: nactor.actors.Ack
-	(*Deltas)(nil),           // 12: nactor.actors.Deltas
-	(*Digest)(nil),           // 13: nactor.actors.Digest
-	(*Entry)(nil),            // 14: nactor.actors.Entry
-	(*Listing)(nil),          // 15: nactor.actors.Listing
-	(*Pull)(nil),             // 16: nactor.actors.Pull
-	(*Views)(nil),            // 17: nactor.actors.Views
-	(*Gone)(nil),             // 18: nactor.actors.Gone
-	(*Synced)(nil),           // 19: nactor.actors.Synced
-	(*Claim)(nil),            // 20: nactor.actors.Claim
-	(*Claimed)(nil),          // 21: nactor.actors.Claimed
-	(*Handoff)(nil),          // 22: nactor.actors.Handoff
-	(*Heritage)(nil),         // 23: nactor.actors.Heritage
-	(*Tombstone)(nil),        // 24: nactor.actors.Tombstone
-	(*Commands)(nil),         // 25: nactor.actors.Commands
-	(*Command)(nil),          // 26: nactor.actors.Command
-	(*Empty)(nil),            // 27: nactor.actors.Empty
-	(*In)(nil),               // 28: nactor.actors.In
-	(*Show)(nil),             // 29: nactor.actors.Show
-	(*Register)(nil),         // 30: nactor.actors.Register
-	(*Deregister)(nil),       // 31: nactor.actors.Deregister
-	(*Beat)(nil),             // 32: nactor.actors.Beat
-	(*Update)(nil),           // 33: nactor.actors.Update
-	(*Patch)(nil),            // 34: nactor.actors.Patch
-	(*EditMetadata)(nil),     // 35: nactor.actors.EditMetadata
-	(*SetHealth)(nil),        // 36: nactor.actors.SetHealth
-	(*Replies)(nil),          // 37: nactor.actors.Replies
-	(*Reply)(nil),            // 38: nactor.actors.Reply
-	(*Beats)(nil),            // 39: nactor.actors.Beats
-	(*ServiceBeats)(nil),     // 40: nactor.actors.ServiceBeats
-	(*BeatsTaken)(nil),       // 41: nactor.actors.BeatsTaken
-	(*ActorsQuery)(nil),      // 42: nactor.actors.ActorsQuery
-	(*ActorsAnswer)(nil),     // 43: nactor.actors.ActorsAnswer
-	(*Activation)(nil),       // 44: nactor.actors.Activation
-	(*StructureQuery)(nil),   // 45: nactor.actors.StructureQuery
-	(*StructureAnswer)(nil),  // 46: nactor.actors.StructureAnswer
-	(*ActorQuery)(nil),       // 47: nactor.actors.ActorQuery
-	(*ActorAnswer)(nil),      // 48: nactor.actors.ActorAnswer
-	(*UpgradeReport)(nil),    // 49: nactor.actors.UpgradeReport
-	(*UpgradeDiffering)(nil), // 50: nactor.actors.UpgradeDiffering
-	(*UpgradeAsk)(nil),       // 51: nactor.actors.UpgradeAsk
-	(*UpgradeExplain)(nil),   // 52: nactor.actors.UpgradeExplain
-	(*UpgradeClose)(nil),     // 53: nactor.actors.UpgradeClose
-	(*UpgradeAnswer)(nil),    // 54: nactor.actors.UpgradeAnswer
+	(*Sent)(nil),             // 11: nactor.actors.Sent
+	(*Ack)(nil),              // 12: nactor.actors.Ack
+	(*Deltas)(nil),           // 13: nactor.actors.Deltas
+	(*Digest)(nil),           // 14: nactor.actors.Digest
+	(*Entry)(nil),            // 15: nactor.actors.Entry
+	(*Listing)(nil),          // 16: nactor.actors.Listing
+	(*Pull)(nil),             // 17: nactor.actors.Pull
+	(*Views)(nil),            // 18: nactor.actors.Views
+	(*Gone)(nil),             // 19: nactor.actors.Gone
+	(*Synced)(nil),           // 20: nactor.actors.Synced
+	(*Claim)(nil),            // 21: nactor.actors.Claim
+	(*Claimed)(nil),          // 22: nactor.actors.Claimed
+	(*Handoff)(nil),          // 23: nactor.actors.Handoff
+	(*Heritage)(nil),         // 24: nactor.actors.Heritage
+	(*Tombstone)(nil),        // 25: nactor.actors.Tombstone
+	(*Commands)(nil),         // 26: nactor.actors.Commands
+	(*Command)(nil),          // 27: nactor.actors.Command
+	(*Empty)(nil),            // 28: nactor.actors.Empty
+	(*In)(nil),               // 29: nactor.actors.In
+	(*Show)(nil),             // 30: nactor.actors.Show
+	(*Register)(nil),         // 31: nactor.actors.Register
+	(*Deregister)(nil),       // 32: nactor.actors.Deregister
+	(*Beat)(nil),             // 33: nactor.actors.Beat
+	(*Update)(nil),           // 34: nactor.actors.Update
+	(*Patch)(nil),            // 35: nactor.actors.Patch
+	(*EditMetadata)(nil),     // 36: nactor.actors.EditMetadata
+	(*SetHealth)(nil),        // 37: nactor.actors.SetHealth
+	(*Replies)(nil),          // 38: nactor.actors.Replies
+	(*Reply)(nil),            // 39: nactor.actors.Reply
+	(*Beats)(nil),            // 40: nactor.actors.Beats
+	(*ServiceBeats)(nil),     // 41: nactor.actors.ServiceBeats
+	(*BeatsTaken)(nil),       // 42: nactor.actors.BeatsTaken
+	(*ActorsQuery)(nil),      // 43: nactor.actors.ActorsQuery
+	(*ActorsAnswer)(nil),     // 44: nactor.actors.ActorsAnswer
+	(*Activation)(nil),       // 45: nactor.actors.Activation
+	(*StructureQuery)(nil),   // 46: nactor.actors.StructureQuery
+	(*StructureAnswer)(nil),  // 47: nactor.actors.StructureAnswer
+	(*ActorQuery)(nil),       // 48: nactor.actors.ActorQuery
+	(*ActorAnswer)(nil),      // 49: nactor.actors.ActorAnswer
+	(*UpgradeReport)(nil),    // 50: nactor.actors.UpgradeReport
+	(*UpgradeDiffering)(nil), // 51: nactor.actors.UpgradeDiffering
+	(*UpgradeAsk)(nil),       // 52: nactor.actors.UpgradeAsk
+	(*UpgradeExplain)(nil),   // 53: nactor.actors.UpgradeExplain
+	(*UpgradeClose)(nil),     // 54: nactor.actors.UpgradeClose
+	(*UpgradeAnswer)(nil),    // 55: nactor.actors.UpgradeAnswer
 }
 var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	2,  // 0: nactor.actors.Instance.registered:type_name -> nactor.actors.Instance
@@ -4391,70 +4476,73 @@ var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	2,  // 15: nactor.actors.Delta.put:type_name -> nactor.actors.Instance
 	2,  // 16: nactor.actors.Delta.remove:type_name -> nactor.actors.Instance
 	3,  // 17: nactor.actors.Delta.overlays:type_name -> nactor.actors.Overlay
-	12, // 18: nactor.actors.Packet.deltas:type_name -> nactor.actors.Deltas
-	13, // 19: nactor.actors.Packet.digest:type_name -> nactor.actors.Digest
-	15, // 20: nactor.actors.Packet.listing:type_name -> nactor.actors.Listing
-	16, // 21: nactor.actors.Packet.pull:type_name -> nactor.actors.Pull
-	17, // 22: nactor.actors.Packet.views:type_name -> nactor.actors.Views
-	20, // 23: nactor.actors.Packet.claim:type_name -> nactor.actors.Claim
-	21, // 24: nactor.actors.Packet.claimed:type_name -> nactor.actors.Claimed
-	22, // 25: nactor.actors.Packet.handoff:type_name -> nactor.actors.Handoff
-	19, // 26: nactor.actors.Packet.synced:type_name -> nactor.actors.Synced
-	18, // 27: nactor.actors.Packet.gone:type_name -> nactor.actors.Gone
-	0,  // 28: nactor.actors.Entry.key:type_name -> nactor.actors.Key
-	7,  // 29: nactor.actors.Entry.revision:type_name -> nactor.actors.Revision
-	7,  // 30: nactor.actors.Entry.lineage:type_name -> nactor.actors.Revision
-	14, // 31: nactor.actors.Listing.entries:type_name -> nactor.actors.Entry
-	0,  // 32: nactor.actors.Pull.keys:type_name -> nactor.actors.Key
-	8,  // 33: nactor.actors.Views.views:type_name -> nactor.actors.View
-	14, // 34: nactor.actors.Gone.entries:type_name -> nactor.actors.Entry
-	15, // 35: nactor.actors.Claimed.listing:type_name -> nactor.actors.Listing
-	23, // 36: nactor.actors.Handoff.services:type_name -> nactor.actors.Heritage
-	8,  // 37: nactor.actors.Heritage.view:type_name -> nactor.actors.View
-	24, // 38: nactor.actors.Heritage.tombstones:type_name -> nactor.actors.Tombstone
-	1,  // 39: nactor.actors.Tombstone.addr:type_name -> nactor.actors.Addr
-	26, // 40: nactor.actors.Commands.commands:type_name -> nactor.actors.Command
-	0,  // 41: nactor.actors.Command.key:type_name -> nactor.actors.Key
-	30, // 42: nactor.actors.Command.register:type_name -> nactor.actors.Register
-	31, // 43: nactor.actors.Command.deregister:type_name -> nactor.actors.Deregister
-	32, // 44: nactor.actors.Command.beat:type_name -> nactor.actors.Beat
-	33, // 45: nactor.actors.Command.update:type_name -> nactor.actors.Update
-	34, // 46: nactor.actors.Command.patch:type_name -> nactor.actors.Patch
-	35, // 47: nactor.actors.Command.edit_metadata:type_name -> nactor.actors.EditMetadata
-	6,  // 48: nactor.actors.Command.create_service:type_name -> nactor.actors.Meta
-	6,  // 49: nactor.actors.Command.update_service:type_name -> nactor.actors.Meta
-	27, // 50: nactor.actors.Command.remove_service:type_name -> nactor.actors.Empty
-	5,  // 51: nactor.actors.Command.update_cluster:type_name -> nactor.actors.ClusterMeta
-	36, // 52: nactor.actors.Command.set_health:type_name -> nactor.actors.SetHealth
-	28, // 53: nactor.actors.Command.in:type_name -> nactor.actors.In
-	29, // 54: nactor.actors.Command.show:type_name -> nactor.actors.Show
-	26, // 55: nactor.actors.In.command:type_name -> nactor.actors.Command
-	2,  // 56: nactor.actors.Register.instance:type_name -> nactor.actors.Instance
-	1,  // 57: nactor.actors.Deregister.addr:type_name -> nactor.actors.Addr
-	1,  // 58: nactor.actors.Beat.addr:type_name -> nactor.actors.Addr
-	2,  // 59: nactor.actors.Beat.instance:type_name -> nactor.actors.Instance
-	1,  // 60: nactor.actors.Update.addr:type_name -> nactor.actors.Addr
-	3,  // 61: nactor.actors.Update.overlay:type_name -> nactor.actors.Overlay
-	1,  // 62: nactor.actors.Patch.addr:type_name -> nactor.actors.Addr
-	1,  // 63: nactor.actors.EditMetadata.targets:type_name -> nactor.actors.Addr
-	1,  // 64: nactor.actors.SetHealth.addr:type_name -> nactor.actors.Addr
-	38, // 65: nactor.actors.Replies.replies:type_name -> nactor.actors.Reply
-	7,  // 66: nactor.actors.Reply.revision:type_name -> nactor.actors.Revision
-	2,  // 67: nactor.actors.Reply.updated:type_name -> nactor.actors.Instance
-	8,  // 68: nactor.actors.Reply.shown:type_name -> nactor.actors.View
-	40, // 69: nactor.actors.Beats.services:type_name -> nactor.actors.ServiceBeats
-	0,  // 70: nactor.actors.ServiceBeats.key:type_name -> nactor.actors.Key
-	1,  // 71: nactor.actors.ServiceBeats.addrs:type_name -> nactor.actors.Addr
-	44, // 72: nactor.actors.ActorsAnswer.actors:type_name -> nactor.actors.Activation
-	0,  // 73: nactor.actors.StructureAnswer.missing:type_name -> nactor.actors.Key
-	0,  // 74: nactor.actors.StructureAnswer.extra:type_name -> nactor.actors.Key
-	7,  // 75: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
-	50, // 76: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
-	77, // [77:77] is the sub-list for method output_type
-	77, // [77:77] is the sub-list for method input_type
-	77, // [77:77] is the sub-list for extension type_name
-	77, // [77:77] is the sub-list for extension extendee
-	0,  // [0:77] is the sub-list for field type_name
+	13, // 18: nactor.actors.Packet.deltas:type_name -> nactor.actors.Deltas
+	14, // 19: nactor.actors.Packet.digest:type_name -> nactor.actors.Digest
+	16, // 20: nactor.actors.Packet.listing:type_name -> nactor.actors.Listing
+	17, // 21: nactor.actors.Packet.pull:type_name -> nactor.actors.Pull
+	18, // 22: nactor.actors.Packet.views:type_name -> nactor.actors.Views
+	21, // 23: nactor.actors.Packet.claim:type_name -> nactor.actors.Claim
+	22, // 24: nactor.actors.Packet.claimed:type_name -> nactor.actors.Claimed
+	23, // 25: nactor.actors.Packet.handoff:type_name -> nactor.actors.Handoff
+	20, // 26: nactor.actors.Packet.synced:type_name -> nactor.actors.Synced
+	19, // 27: nactor.actors.Packet.gone:type_name -> nactor.actors.Gone
+	11, // 28: nactor.actors.Packet.sent:type_name -> nactor.actors.Sent
+	0,  // 29: nactor.actors.Entry.key:type_name -> nactor.actors.Key
+	7,  // 30: nactor.actors.Entry.revision:type_name -> nactor.actors.Revision
+	7,  // 31: nactor.actors.Entry.lineage:type_name -> nactor.actors.Revision
+	15, // 32: nactor.actors.Listing.entries:type_name -> nactor.actors.Entry
+	0,  // 33: nactor.actors.Pull.keys:type_name -> nactor.actors.Key
+	8,  // 34: nactor.actors.Views.views:type_name -> nactor.actors.View
+	15, // 35: nactor.actors.Gone.entries:type_name -> nactor.actors.Entry
+	16, // 36: nactor.actors.Claimed.listing:type_name -> nactor.actors.Listing
+	24, // 37: nactor.actors.Handoff.services:type_name -> nactor.actors.Heritage
+	8,  // 38: nactor.actors.Heritage.view:type_name -> nactor.actors.View
+	25, // 39: nactor.actors.Heritage.tombstones:type_name -> nactor.actors.Tombstone
+	1,  // 40: nactor.actors.Tombstone.addr:type_name -> nactor.actors.Addr
+	27, // 41: nactor.actors.Commands.commands:type_name -> nactor.actors.Command
+	11, // 42: nactor.actors.Commands.sent:type_name -> nactor.actors.Sent
+	0,  // 43: nactor.actors.Command.key:type_name -> nactor.actors.Key
+	31, // 44: nactor.actors.Command.register:type_name -> nactor.actors.Register
+	32, // 45: nactor.actors.Command.deregister:type_name -> nactor.actors.Deregister
+	33, // 46: nactor.actors.Command.beat:type_name -> nactor.actors.Beat
+	34, // 47: nactor.actors.Command.update:type_name -> nactor.actors.Update
+	35, // 48: nactor.actors.Command.patch:type_name -> nactor.actors.Patch
+	36, // 49: nactor.actors.Command.edit_metadata:type_name -> nactor.actors.EditMetadata
+	6,  // 50: nactor.actors.Command.create_service:type_name -> nactor.actors.Meta
+	6,  // 51: nactor.actors.Command.update_service:type_name -> nactor.actors.Meta
+	28, // 52: nactor.actors.Command.remove_service:type_name -> nactor.actors.Empty
+	5,  // 53: nactor.actors.Command.update_cluster:type_name -> nactor.actors.ClusterMeta
+	37, // 54: nactor.actors.Command.set_health:type_name -> nactor.actors.SetHealth
+	29, // 55: nactor.actors.Command.in:type_name -> nactor.actors.In
+	30, // 56: nactor.actors.Command.show:type_name -> nactor.actors.Show
+	27, // 57: nactor.actors.In.command:type_name -> nactor.actors.Command
+	2,  // 58: nactor.actors.Register.instance:type_name -> nactor.actors.Instance
+	1,  // 59: nactor.actors.Deregister.addr:type_name -> nactor.actors.Addr
+	1,  // 60: nactor.actors.Beat.addr:type_name -> nactor.actors.Addr
+	2,  // 61: nactor.actors.Beat.instance:type_name -> nactor.actors.Instance
+	1,  // 62: nactor.actors.Update.addr:type_name -> nactor.actors.Addr
+	3,  // 63: nactor.actors.Update.overlay:type_name -> nactor.actors.Overlay
+	1,  // 64: nactor.actors.Patch.addr:type_name -> nactor.actors.Addr
+	1,  // 65: nactor.actors.EditMetadata.targets:type_name -> nactor.actors.Addr
+	1,  // 66: nactor.actors.SetHealth.addr:type_name -> nactor.actors.Addr
+	39, // 67: nactor.actors.Replies.replies:type_name -> nactor.actors.Reply
+	7,  // 68: nactor.actors.Reply.revision:type_name -> nactor.actors.Revision
+	2,  // 69: nactor.actors.Reply.updated:type_name -> nactor.actors.Instance
+	8,  // 70: nactor.actors.Reply.shown:type_name -> nactor.actors.View
+	41, // 71: nactor.actors.Beats.services:type_name -> nactor.actors.ServiceBeats
+	11, // 72: nactor.actors.Beats.sent:type_name -> nactor.actors.Sent
+	0,  // 73: nactor.actors.ServiceBeats.key:type_name -> nactor.actors.Key
+	1,  // 74: nactor.actors.ServiceBeats.addrs:type_name -> nactor.actors.Addr
+	45, // 75: nactor.actors.ActorsAnswer.actors:type_name -> nactor.actors.Activation
+	0,  // 76: nactor.actors.StructureAnswer.missing:type_name -> nactor.actors.Key
+	0,  // 77: nactor.actors.StructureAnswer.extra:type_name -> nactor.actors.Key
+	7,  // 78: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
+	51, // 79: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
+	80, // [80:80] is the sub-list for method output_type
+	80, // [80:80] is the sub-list for method input_type
+	80, // [80:80] is the sub-list for extension type_name
+	80, // [80:80] is the sub-list for extension extendee
+	0,  // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorpb_actorpb_proto_init() }
@@ -4474,7 +4562,7 @@ func file_actors_actorpb_actorpb_proto_init() {
 		(*Packet_Synced)(nil),
 		(*Packet_Gone)(nil),
 	}
-	file_actors_actorpb_actorpb_proto_msgTypes[26].OneofWrappers = []any{
+	file_actors_actorpb_actorpb_proto_msgTypes[27].OneofWrappers = []any{
 		(*Command_Register)(nil),
 		(*Command_Deregister)(nil),
 		(*Command_Beat)(nil),
@@ -4489,14 +4577,14 @@ func file_actors_actorpb_actorpb_proto_init() {
 		(*Command_In)(nil),
 		(*Command_Show)(nil),
 	}
-	file_actors_actorpb_actorpb_proto_msgTypes[34].OneofWrappers = []any{}
+	file_actors_actorpb_actorpb_proto_msgTypes[35].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorpb_actorpb_proto_rawDesc), len(file_actors_actorpb_actorpb_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   55,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
