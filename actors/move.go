@@ -12,7 +12,7 @@ import (
 // life if it is not.
 func (s *Services) inherit(h naming.Heritage) {
 	key := h.View.Key
-	if !s.handles.active(key) {
+	if !s.handles.active(key) && h.View.Revision != (naming.Revision{}) {
 		// The grain goes on from the newest view.
 		if mine := s.Views.View(key); mine == nil || h.View.Follows(mine.Revision) {
 			s.Views.Put(h.View)
@@ -97,17 +97,14 @@ func (s *service) inherit(h naming.Heritage) {
 		e := s.state.Credit(env, h)
 		s.dirty = s.dirty || e.Changed
 		switch {
-		case !s.state.Exists():
-		case len(h.Silent) > 0 && s.hearsay == theirs.Activation:
+		case s.state.Exists() && len(h.Silent) > 0 && s.hearsay == theirs.Activation:
 			// Its view was merged before, without when its instances were last heard of.
 			s.hearsay = 0
 			e := s.state.Inherit(env, h)
 			s.dirty = s.dirty || e.Changed
 		case len(h.Removed) > 0:
 			// The view may have come before, by another way, without what was removed.
-			bare := &naming.View{Key: h.View.Key, Ephemeral: h.View.Ephemeral}
-			e := s.state.Inherit(env, naming.Heritage{View: bare, Removed: h.Removed})
-			s.dirty = s.dirty || e.Changed
+			s.bury(env, h)
 		}
 		return
 	}
@@ -117,7 +114,7 @@ func (s *service) inherit(h naming.Heritage) {
 	if s.base != nil && theirs.Activation == s.base.Revision.Activation {
 		h.Removed = append(h.Removed, s.removedSince(h.View, env)...)
 	}
-	s.state.Inherit(env, h)
+	s.state.Inherit(env, s.outlived(h))
 	if h.View.Stored > s.stored {
 		// They have read more of the store than this node may have: theirs is what it holds.
 		s.stored = h.View.Stored
@@ -133,6 +130,36 @@ func (s *service) inherit(h naming.Heritage) {
 		s.rev = naming.Revision{Activation: s.activation(theirs.Activation)}
 	}
 	s.reconcile()
+}
+
+// bury merges only what was removed.
+func (s *service) bury(env naming.Env, h naming.Heritage) {
+	e := s.state.Inherit(env, naming.Heritage{View: &naming.View{Key: h.View.Key}, Removed: h.Removed})
+	s.dirty = s.dirty || e.Changed
+}
+
+// outlived leaves out the instances that another life has never heard of itself, and this one
+// has seen the end of: it holds all that the other went on from, but not them.
+func (s *service) outlived(h naming.Heritage) naming.Heritage {
+	if len(h.Granted) == 0 || len(h.View.Lineage) == 0 {
+		return h
+	}
+	for _, rev := range h.View.Lineage {
+		if !s.rev.Follows(s.lineage, rev) {
+			return h
+		}
+	}
+	v := h.View
+	rest := &naming.View{Key: v.Key, Revision: v.Revision, Lineage: v.Lineage, Stored: v.Stored, Meta: v.Meta, Ephemeral: v.Ephemeral, Overlays: v.Overlays}
+	out := naming.Heritage{View: rest, Removed: h.Removed}
+	for i, in := range v.Instances {
+		if in.Ephemeral && h.Granted[i] && (s.shown == nil || s.published(s.shown, in.Addr()) == nil) {
+			continue
+		}
+		rest.Instances = append(rest.Instances, in)
+		out.Silent, out.Granted = append(out.Silent, h.Silent[i]), append(out.Granted, h.Granted[i])
+	}
+	return out
 }
 
 // removedSince returns what the life that ours went on from had removed after the view that
@@ -235,11 +262,15 @@ func (s *service) depart() {
 		s.reply(c)
 	}
 	s.disarm()
-	if s.shown == nil {
+	view := s.shown
+	if view == nil {
+		view = &naming.View{Key: s.handle.key} // only what was removed
+	}
+	h := s.state.Heritage(view, s.Clock.Now())
+	if s.shown == nil && len(h.Removed) == 0 {
 		m.done(nil)
 		return
 	}
-	h := s.state.Heritage(s.shown, s.Clock.Now())
 	s.aged(&h)
 	m.done(&h)
 }

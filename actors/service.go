@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -188,6 +189,33 @@ func (s *service) restore() {
 	s.reconcile()
 }
 
+// undo goes back to what this node shows. When instances were last heard of and which were
+// deregistered is still known: to another owner who comes later, a life that knows nothing
+// about it could not say that it had.
+func (s *service) undo() {
+	if s.shown == nil {
+		s.restore()
+		return
+	}
+	left := s.state.Heritage(s.shown, s.Clock.Now())
+	s.restore()
+	if s.shown != nil {
+		s.remember(left)
+	}
+}
+
+// remember takes over what a life of this service on this node has heard, but for the
+// deregistrations that nobody was shown.
+func (s *service) remember(h naming.Heritage) {
+	h.Removed = slices.DeleteFunc(h.Removed, func(r naming.Removed) bool {
+		in := s.shown.Find(r.Addr)
+		return in != nil && in.Ephemeral
+	})
+	env := s.env(s.Clock.Now())
+	s.dirty = s.state.Credit(env, h).Changed || s.dirty
+	s.bury(env, h)
+}
+
 // take carries out a call, or keeps it until the commit under way has ended. Heartbeats
 // never wait for a disk.
 func (s *service) take(c *call) {
@@ -324,7 +352,7 @@ func (s *service) committed(m *committed) {
 		}
 	}
 	if m.err != nil && !b.asked || b.rev.Activation != s.rev.Activation {
-		s.restore()
+		s.undo()
 		again = append(again, s.held...)
 		s.held, s.records, s.since = nil, nil, 0
 	}
@@ -355,7 +383,8 @@ func (s *service) reply(c *call) {
 }
 
 // rest sets the alarm for the next deadline, and retires a service that needs nobody to
-// look after it: one that is gone, or that has no instance and nothing to wait for.
+// look after it: one that is gone, or that has no instance and nothing to wait for, and of
+// which nothing is known that another owner would have to be told.
 func (s *service) rest() {
 	_, waits := s.state.Deadline()
 	if s.moved && s.handle.retire() {
@@ -365,11 +394,22 @@ func (s *service) rest() {
 	if s.moved {
 		return
 	}
-	if s.state.Len() == 0 && s.state.Repairs() == 0 && !s.dirty && s.handle.batch == nil && (!waits || !s.state.Exists()) && s.handle.retire() {
+	_, remembers := s.remembers()
+	if s.state.Len() == 0 && s.state.Repairs() == 0 && !s.dirty && s.handle.batch == nil && (!waits || !s.state.Exists()) && !remembers && s.handle.retire() {
 		s.end()
 		return
 	}
 	s.arm()
+}
+
+// remembers returns until when a node that was cut off may come back with an instance that was
+// deregistered here.
+func (s *service) remembers() (until naming.Instant, ok bool) {
+	if s.mesh == nil {
+		return 0, false
+	}
+	until, ok = s.state.Remembers()
+	return until, ok && until > s.Clock.Now()
 }
 
 // watch has the instances checked that this grain shows; what it no longer shows is
@@ -400,6 +440,9 @@ func (s *service) env(now naming.Instant) naming.Env {
 // arm sets the alarm for the next deadline.
 func (s *service) arm() {
 	deadline, waits := s.state.Deadline()
+	if until, remembers := s.remembers(); remembers && s.state.Len() == 0 && (!waits || until < deadline) {
+		deadline, waits = until, true // it can retire then
+	}
 	if !waits || s.handle.batch != nil || s.armed && s.alarm <= deadline {
 		return
 	}

@@ -11,10 +11,14 @@ func (s *Service) Heritage(view *naming.View, now naming.Instant) naming.Heritag
 	return s.held.Heritage(view, now)
 }
 
+// Remembers returns until when this owner knows of an instance that was deregistered, which
+// another owner may still believe to be there; false: of none.
+func (s *Service) Remembers() (until naming.Instant, ok bool) { return s.held.Memory().Until() }
+
 // Inherit merges what another owner knew, in whichever layout: of each ephemeral instance
 // the later registration and the later beat. An instance that only one of them has stays,
 // unless the other saw it deregistered after the one last heard of it. Persistent data is
-// left alone; see [Service.Reconcile].
+// left alone; see [Service.Reconcile]. A view without a revision brings no service to life.
 func (s *Service) Inherit(env naming.Env, h naming.Heritage) naming.Effects {
 	if s.serves() == V2 {
 		h = upgrade.V2Heritage(h)

@@ -2,6 +2,7 @@ package dual
 
 import (
 	"nactor/naming"
+	"nactor/naming/heritage"
 	"nactor/naming/upgrade"
 	"nactor/naming/v1"
 	"nactor/naming/v2"
@@ -25,6 +26,7 @@ type structure interface {
 	Inherit(naming.Env, naming.Heritage) naming.Effects
 	Credit(naming.Env, naming.Heritage) naming.Effects
 	Reconcile(naming.Env, naming.Saved) naming.Effects
+	Memory() *heritage.Memory
 }
 
 var (

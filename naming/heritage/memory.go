@@ -50,6 +50,16 @@ func (m *Memory) remember(r removed, now naming.Instant) {
 	m.removed = append(kept, r)
 }
 
+// Until returns when the last deregistration that is remembered will be forgotten; false: none
+// is.
+func (m *Memory) Until() (naming.Instant, bool) {
+	var last naming.Instant
+	for _, r := range m.removed {
+		last = max(last, r.at)
+	}
+	return last.Add(rememberRemoved), len(m.removed) > 0
+}
+
 // buried reports whether the instance was deregistered here after it was last heard of
 // elsewhere, at heard; unheard: it was not heard of there, or that is not known.
 func (m *Memory) buried(in *naming.Instance, heard naming.Instant, unheard bool) bool {

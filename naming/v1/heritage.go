@@ -17,11 +17,12 @@ func (s *Service) Heritage(view *naming.View, now naming.Instant) naming.Heritag
 // Inherit merges what another owner knew: of each ephemeral instance the later word, of its
 // client or of an operator, and the later beat. An instance that only one of them has
 // stays, unless the other saw it deregistered after the one last heard of it. Persistent
-// data is left alone; see [Service.Reconcile].
+// data is left alone; see [Service.Reconcile]. A view without a revision brings no service to
+// life.
 func (s *Service) Inherit(env naming.Env, h naming.Heritage) naming.Effects {
 	t := begin(s, env)
 	s.memory.Merge(&t, t.now, h)
-	if !t.born {
+	if !t.born && h.View.Revision != (naming.Revision{}) {
 		t.born = true
 		t.changed(naming.ServiceMetadataChanged, nil)
 	}
