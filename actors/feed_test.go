@@ -104,15 +104,23 @@ func TestFeedIsBounded(t *testing.T) {
 func TestGravesKeepTheLatest(t *testing.T) {
 	var g graves
 	key := naming.Key{Name: "s"}
-	g.add(key, naming.Revision{Counter: 1})
-	g.add(key, naming.Revision{Counter: 2})
-	if rev, ok := g.find(key); !ok || rev.Counter != 2 {
-		t.Errorf("%v, %v", rev, ok)
+	at := naming.Revision{Activation: 9, Counter: 2}
+	g.add(key, naming.Revision{Activation: 9, Counter: 1}, nil)
+	g.add(key, at, naming.Lineage{{Activation: 5, Counter: 3}})
+	for _, known := range []naming.Revision{at, {Activation: 9, Counter: 1}, {Activation: 5, Counter: 3}} {
+		if rev, ok := g.find(key, known); !ok || rev != at {
+			t.Errorf("%v: %v, %v", known, rev, ok)
+		}
+	}
+	for _, unknown := range []naming.Revision{{Activation: 9, Counter: 3}, {Activation: 5, Counter: 4}, {Activation: 7, Counter: 1}} {
+		if _, ok := g.find(key, unknown); ok {
+			t.Errorf("the service went without %v", unknown)
+		}
 	}
 	for i := range maxGraves {
-		g.add(naming.Key{Namespace: "n", Name: string(rune('a' + i%26)), Group: time.Duration(i).String()}, naming.Revision{})
+		g.add(naming.Key{Namespace: "n", Name: string(rune('a' + i%26)), Group: time.Duration(i).String()}, naming.Revision{}, nil)
 	}
-	if _, ok := g.find(key); ok {
+	if _, ok := g.find(key, at); ok {
 		t.Error("the oldest is still there")
 	}
 	if len(g.by) > maxGraves || len(g.order) > maxGraves {

@@ -10,17 +10,23 @@ import (
 // did not hear of it is not taken for one that knows more. The latest maxGraves.
 type graves struct {
 	mu    sync.Mutex
-	by    map[naming.Key]naming.Revision
+	by    map[naming.Key]grave
 	order []naming.Key
+}
+
+// grave is where a service went, and what its last life held of others.
+type grave struct {
+	naming.Revision
+	lineage naming.Lineage
 }
 
 const maxGraves = 1 << 16
 
-func (g *graves) add(key naming.Key, rev naming.Revision) {
+func (g *graves) add(key naming.Key, rev naming.Revision, lineage naming.Lineage) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.by == nil {
-		g.by = map[naming.Key]naming.Revision{}
+		g.by = map[naming.Key]grave{}
 	}
 	if _, ok := g.by[key]; !ok {
 		if len(g.order) >= maxGraves {
@@ -29,12 +35,13 @@ func (g *graves) add(key naming.Key, rev naming.Revision) {
 		}
 		g.order = append(g.order, key)
 	}
-	g.by[key] = rev
+	g.by[key] = grave{rev, lineage}
 }
 
-func (g *graves) find(key naming.Key) (naming.Revision, bool) {
+// find returns the revision at which a service went, if that held all that a view at rev did.
+func (g *graves) find(key naming.Key, rev naming.Revision) (naming.Revision, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	rev, ok := g.by[key]
-	return rev, ok
+	at, ok := g.by[key]
+	return at.Revision, ok && at.Follows(at.lineage, rev)
 }

@@ -93,7 +93,7 @@ func TestForeignViewWaits(t *testing.T) {
 		show(s, key, testInstance(1, true))
 		s.Follow(ringOf(1, "b", "b", "c"))
 		s.mesh.deliver("c", &inbound{}, &actorpb.Packet{Body: &actorpb.Packet_Views{Views: &actorpb.Views{Views: []*actorpb.View{
-			actorpb.FromView(&naming.View{Key: key, Ephemeral: true, Revision: naming.Revision{Activation: 9, Counter: 2}}),
+			actorpb.FromView(&naming.View{Key: key, Ephemeral: true, Revision: naming.Revision{Activation: 9, Counter: 2}, Lineage: naming.Lineage{{Activation: 5, Counter: 1}}}),
 		}}}}, 0)
 		if v := s.Views.View(key); len(v.Instances) != 1 {
 			t.Errorf("a view of c is shown while b owns the service: %+v", v.Revision)
@@ -101,6 +101,50 @@ func TestForeignViewWaits(t *testing.T) {
 		s.Follow(ringOf(2, "c", "c"))
 		if v := s.Views.View(key); len(v.Instances) != 0 {
 			t.Errorf("the view of c is not shown though it owns the service: %+v", v.Revision)
+		}
+	})
+}
+
+// What is shown of one side of a cut stays until the owner has merged it into what the other
+// side had; an owner that does not is believed after a while.
+func TestViewWaitsForTheMerge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := amongOthers(t, Config{Identity: cluster.Identity}, nil)
+		run(t, s)
+		key := testKey(1)
+		views := func(rev naming.Revision, lineage naming.Lineage, instances ...*naming.Instance) {
+			s.mesh.deliver("b", &inbound{}, &actorpb.Packet{Body: &actorpb.Packet_Views{Views: &actorpb.Views{Views: []*actorpb.View{
+				actorpb.FromView(&naming.View{Key: key, Ephemeral: true, Revision: rev, Lineage: lineage, Instances: instances}),
+			}}}}, 0)
+		}
+		shown := func() int { return len(s.Views.View(key).Instances) }
+		show(s, key, testInstance(1, true)) // of life 5
+		s.Follow(ringOf(1, "b", "b"))
+		older := naming.Lineage{{Activation: 5, Counter: 0}}
+		views(naming.Revision{Activation: 9, Counter: 1}, older)
+		views(naming.Revision{Activation: 9, Counter: 2}, older)
+		time.Sleep(mergePatience / 2)
+		if shown() != 1 {
+			t.Fatal("what the owner has not merged is gone")
+		}
+		both := naming.Lineage{{Activation: 5, Counter: 1}}
+		views(naming.Revision{Activation: 9, Counter: 3}, both, testInstance(1, true), testInstance(2, true))
+		if shown() != 2 {
+			t.Fatal("what the owner has merged is not shown")
+		}
+		time.Sleep(mergePatience)
+		s.mesh.mu.Lock()
+		kept := len(s.mesh.refused)
+		s.mesh.mu.Unlock()
+		if shown() != 2 || kept != 0 {
+			t.Fatalf("an earlier view is shown, or kept: %d instances, %d views", shown(), kept)
+		}
+		views(naming.Revision{Activation: 11, Counter: 1}, both)
+		time.Sleep(mergePatience / 2)
+		views(naming.Revision{Activation: 11, Counter: 2}, both)
+		time.Sleep(mergePatience/2 + time.Second)
+		if v := s.Views.View(key); v.Revision != (naming.Revision{Activation: 11, Counter: 2}) {
+			t.Errorf("shown is still %v", v.Revision)
 		}
 	})
 }

@@ -154,7 +154,7 @@ func (m *mesh) compare(list *actorpb.Listing) (send []naming.Key, gone []*actorp
 		mine := m.Views.View(key)
 		switch {
 		case mine == nil:
-			if at, ok := m.graves.find(key); ok && at.Compare(rev) >= 0 {
+			if at, ok := m.graves.find(key, rev); ok {
 				gone = append(gone, entry(key, at, nil))
 			} else {
 				merge = append(merge, key)
@@ -205,7 +205,7 @@ func (m *mesh) onViews(from string, vs *actorpb.Views) {
 		switch {
 		case vs.Merge || m.handles.active(v.Key):
 			m.keeper.merge(naming.Heritage{View: v})
-		case m.foreign(from, v):
+		case m.premature(from, v):
 			m.refuse(from, v)
 		default:
 			m.Views.Put(v)
@@ -216,55 +216,76 @@ func (m *mesh) onViews(from string, vs *actorpb.Views) {
 	}
 }
 
-// foreign reports whether a view is that of an owner whom this node's ring does not know, and
-// of another life than what is shown here. That it follows by its revision proves little:
-// heartbeats leave no trace in one, and an owner that was cut off has heard none. The owner
-// merges what both know, and shows that.
-func (m *mesh) foreign(from string, v *naming.View) bool {
+// premature reports whether a view must not be shown yet in the place of another life's: that
+// of an owner whom this node's ring does not know, or one that has not merged what is shown
+// here. That it follows by its number proves little: heartbeats leave no trace in one, and an
+// owner that was cut off has heard none. The owner merges what both know, and shows that.
+func (m *mesh) premature(from string, v *naming.View) bool {
 	owner := m.keeper.table.Load().Owner(v.Key.Partition())
-	if owner == from || owner == m.Self || owner == "" {
+	if owner == m.Self || owner == "" {
 		return false
 	}
 	mine := m.Views.View(v.Key)
-	return mine != nil && mine.Revision.Activation != naming.Loaded && mine.Revision.Activation != v.Revision.Activation
+	if mine == nil || mine.Revision.Activation == naming.Loaded || mine.Revision.Activation == v.Revision.Activation {
+		return false
+	}
+	return owner != from || !v.Follows(mine.Revision)
 }
 
-// refusal is a view that is shown once this node's ring knows its owner.
+// refusal is a view that is shown once this node's ring knows its owner, and that has merged
+// what is shown here.
 type refusal struct {
 	from string
 	view *naming.View
-	at   naming.Instant
+	at   naming.Instant // when the first of its service was refused
 }
 
 const (
 	maxRefused      = 20_000
 	refusalPatience = 10 * time.Second // then notes have been compared
+	mergePatience   = 3 * time.Second  // with an owner; then it does not know what is shown here
 )
 
-// refuse keeps a foreign view: its owner counts it as known here, and this node may hear of
-// what made that the owner a moment later.
+// refuse keeps a view: its owner counts it as known here, and this node may hear of what made
+// that the owner a moment later.
 func (m *mesh) refuse(from string, v *naming.View) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, known := m.refused[v.Key]; known || len(m.refused) < maxRefused {
-		m.refused[v.Key] = refusal{from, v, m.Clock.Now()}
-	}
+	m.keep(refusal{from, v, m.Clock.Now()})
 }
 
-// reconsider takes what was refused, by the ring that is known now.
+func (m *mesh) keep(r refusal) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, known := m.refused[r.view.Key]
+	switch {
+	case known && old.from == r.from:
+		r.at = min(r.at, old.at)
+		if old.view.Revision.Compare(r.view.Revision) > 0 {
+			r.view = old.view
+		}
+	case !known && len(m.refused) >= maxRefused:
+		return
+	}
+	m.refused[r.view.Key] = r
+}
+
+// reconsider takes what was refused, by the ring and the views that are known now.
 func (m *mesh) reconsider() {
 	m.mu.Lock()
 	all := m.refused
-	m.refused = map[naming.Key]refusal{}
+	if len(all) > 0 {
+		m.refused = map[naming.Key]refusal{}
+	}
 	m.mu.Unlock()
 	for key, r := range all {
+		mine, waited := m.Views.View(key), m.Clock.Now().Since(r.at)
 		switch owner := m.keeper.table.Load().Owner(key.Partition()); {
 		case owner == m.Self || m.handles.active(key):
 			m.keeper.merge(naming.Heritage{View: r.view})
-		case owner == r.from:
+		case mine != nil && mine.Revision.Compare(r.view.Revision) >= 0: // a later one has come
+		case owner == r.from && (waited >= mergePatience || !m.premature(r.from, r.view)):
 			m.Views.Put(r.view)
-		case m.Clock.Now().Since(r.at) < refusalPatience:
-			m.refuse(r.from, r.view)
+		case waited < refusalPatience:
+			m.keep(r)
 		}
 	}
 }

@@ -299,7 +299,7 @@ func (s *service) show(b *batch) {
 	if b.view != nil {
 		s.Views.Put(b.view)
 	} else {
-		s.graves.add(s.handle.key, b.rev)
+		s.graves.add(s.handle.key, b.rev, s.lineage)
 		s.Views.Drop(s.handle.key, b.rev)
 	}
 	for _, c := range b.calls {

@@ -48,6 +48,7 @@ func (s *Services) Run(ctx context.Context) {
 				s.revive()
 			}
 			s.mesh.listen()
+			s.mesh.reconsider()
 			s.keeper.tick()
 			s.mesh.feed.sweep()
 			s.wakeBehind()
