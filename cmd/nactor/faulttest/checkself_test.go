@@ -54,12 +54,12 @@ func (tl tale) error(node int, call float64) tale {
 }
 
 func (tl tale) cut(from, to float64, side map[int]int) tale {
-	tl.troubles = append(tl.troubles, trouble{from: at(from), to: at(to), side: side, settle: 10 * time.Second})
+	tl.troubles = append(tl.troubles, trouble{from: at(from), set: at(from), to: at(to), side: side, settle: 10 * time.Second})
 	return tl
 }
 
 func (tl tale) sleep(node int, from, to float64) tale {
-	tl.troubles = append(tl.troubles, trouble{from: at(from), to: at(to), side: map[int]int{node: 1}, settle: time.Second, asleep: true})
+	tl.troubles = append(tl.troubles, trouble{from: at(from), set: at(from), to: at(to), side: map[int]int{node: 1}, settle: time.Second, asleep: true})
 	return tl
 }
 

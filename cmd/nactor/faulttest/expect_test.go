@@ -62,8 +62,8 @@ func (h *history) heard(w write, node int) instant {
 		if tr.parts(w.node, node) && tr.from <= at && tr.to >= begin {
 			at = max(at, tr.to+tr.settle)
 		}
-		if tr.from >= begin && tr.from <= w.ret+listedAfter {
-			at = max(at, tr.from+takenOver) // the owner may be on the other side
+		if tr.set >= begin && tr.from <= w.ret+listedAfter {
+			at = max(at, tr.set+takenOver) // the owner may be on the other side
 		}
 	}
 	return at

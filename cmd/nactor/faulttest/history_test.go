@@ -94,6 +94,7 @@ type shown struct {
 // trouble is a time in which some nodes do not hear others.
 type trouble struct {
 	from, to instant
+	set      instant // when it had taken effect: cutting takes a while
 	// side tells the side of each node; missing ones are on side 0. Nodes of different sides do
 	// not hear each other.
 	side map[int]int
@@ -146,12 +147,20 @@ func (h *history) begin(tr trouble) (over func()) {
 	defer h.mu.Unlock()
 	i := len(h.troubles)
 	tr.from, tr.to = h.now(), forever
+	tr.set = tr.from
 	h.troubles = append(h.troubles, tr)
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.troubles[i].to = h.now()
 	}
+}
+
+// effective notes that the trouble that began last has taken effect.
+func (h *history) effective() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.troubles[len(h.troubles)-1].set = h.now()
 }
 
 // leaves notes that a node need not answer from now on.

@@ -11,14 +11,25 @@ import (
 // healed is how soon after a cut all must be known to all.
 const healed = 10 * time.Second
 
-// split cuts the network for a time, with the load on, and waits until all is well.
-func (r *run) split(side map[int]int, d time.Duration) {
+// cutOff cuts the network, until heal is called.
+func (r *run) cutOff(side map[int]int) (heal func()) {
 	r.t.Helper()
 	over := r.history.begin(trouble{side: side, settle: healed})
 	r.ground.cut(r.t, side)
+	r.history.effective()
+	return func() {
+		r.t.Helper()
+		r.ground.heal(r.t)
+		over()
+	}
+}
+
+// split cuts the network for a time, with the load on, and waits until all is well.
+func (r *run) split(side map[int]int, d time.Duration) {
+	r.t.Helper()
+	heal := r.cutOff(side)
 	r.traffic(d)
-	r.ground.heal(r.t)
-	over()
+	heal()
 	begin := time.Now()
 	r.await(3 * healed)
 	agreed := time.Since(begin)
@@ -72,11 +83,8 @@ func TestCutLeader(t *testing.T) {
 	side := map[int]int{victim.id: 1}
 	majority := r.except(victim)
 	p := r.probe([]int{r.load.services, r.load.services + 1}, true, majority)
-	var over func()
-	took := p.fault(func() {
-		over = r.history.begin(trouble{side: side, settle: healed})
-		r.ground.cut(t, side)
-	})
+	var heal func()
+	took := p.fault(func() { heal = r.cutOff(side) })
 	cut := time.Now()
 	r.within("majority: persistent writes work again", took, writeAgain)
 
@@ -97,8 +105,7 @@ func TestCutLeader(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	r.ground.heal(t)
-	over()
+	heal()
 	healedAt := time.Now()
 	caught := eventually(t, 3*healed, "the minority lists what the majority took", func() error {
 		list, err := victim.api.list(in.service)

@@ -123,11 +123,9 @@ func TestUpgradeCut(t *testing.T) {
 			last.ready(readyTime)
 			u.traffic(wait)
 			side := map[int]int{alone.id: 1}
-			over := u.history.begin(trouble{side: side, settle: healed})
-			u.ground.cut(u.t, side)
+			heal := u.cutOff(side)
 			u.traffic(6 * time.Second)
-			u.ground.heal(u.t)
-			over()
+			heal()
 			u.decisions++
 			took := u.goes("v2", true, decided)
 			u.t.Logf("all go by 2.0, %v after the network was whole", short(took))
