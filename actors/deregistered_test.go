@@ -11,10 +11,12 @@ import (
 	"nactor/naming"
 )
 
-// failing is a store that refuses to write while it is told to.
+// failing is a store that refuses to write, or does not end, while it is told to.
 type failing struct {
-	mu  sync.Mutex
-	err error
+	mu   sync.Mutex
+	err  error
+	slow bool
+	held []func(error)
 }
 
 func (f *failing) fail(err error) {
@@ -26,9 +28,22 @@ func (f *failing) fail(err error) {
 // Commit implements Committer.
 func (f *failing) Commit(_ []naming.Record, done func(error)) {
 	f.mu.Lock()
-	err := f.err
-	f.mu.Unlock()
-	done(err)
+	defer f.mu.Unlock()
+	if f.slow {
+		f.held = append(f.held, done)
+		return
+	}
+	done(f.err)
+}
+
+// end ends what was held up.
+func (f *failing) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.slow = false
+	for _, done := range f.held {
+		done(nil)
+	}
 }
 
 // An instance that was deregistered does not come back with an owner that was cut off before
@@ -149,4 +164,53 @@ func move(t *testing.T, s *Services, _ *failing, out *handedOver) {
 	s.keeper.onHandoff(&actorpb.Handoff{Services: []*actorpb.Heritage{
 		actorpb.FromHeritage(naming.Heritage{View: &naming.View{Key: testKey(1)}, Removed: removed}),
 	}}, 0)
+}
+
+// What another owner knew may have to wait for a commit: it gets older meanwhile, or it would
+// tell of heartbeats later than a deregistration.
+func TestHeritageAgesDuringACommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &failing{}
+		s := amongOthers(t, Config{Identity: cluster.Identity, Store: store}, nil)
+		run(t, s)
+		s.Follow(ringOf(1, "a"))
+		if err := s.AwaitOpen(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		key, gone, rest := testKey(1), testInstance(1, true), testInstance(2, true)
+		do := func(cmd naming.Command) {
+			if _, err := s.Do(t.Context(), key, cmd); err != nil {
+				t.Error(err)
+			}
+		}
+		do(naming.Register{Instance: gone})
+		do(naming.Register{Instance: rest})
+		before := s.Views.View(key)
+		do(naming.Deregister{Addr: gone.Addr(), Ephemeral: true})
+		store.slow = true
+		updated := make(chan struct{})
+		go func() {
+			defer close(updated)
+			do(naming.Update{Addr: rest.Addr(), Ephemeral: true, Overlay: naming.Overlay{Weight: 5, Enabled: true}})
+		}()
+		time.Sleep(500 * time.Millisecond)
+		s.keeper.merge(naming.Heritage{
+			View: &naming.View{
+				Key: key, Ephemeral: true, Revision: naming.Revision{Activation: s.activation(0), Counter: 1},
+				Lineage: naming.Lineage{before.Revision}, Instances: before.Instances,
+			},
+			Silent: []time.Duration{time.Second, time.Second},
+		})
+		time.Sleep(4 * time.Second)
+		store.end()
+		<-updated
+		synctest.Wait()
+		v := s.Views.View(key)
+		if v.FindClient(gone.IP, gone.Port, true) != nil {
+			t.Error("what was deregistered is back")
+		}
+		if in := v.FindClient(rest.IP, rest.Port, true); in == nil || in.Weight != 5 {
+			t.Errorf("the other instance is %+v", in)
+		}
+	})
 }

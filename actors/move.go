@@ -88,7 +88,7 @@ func (s *service) inherit(h naming.Heritage) {
 		}
 		return // what is but a view the new owner learns by comparing notes
 	case s.writing():
-		s.legacy = append(s.legacy, h)
+		s.legacy = append(s.legacy, stray{h, time.Now()})
 		return
 	}
 	env := s.env(s.Clock.Now())

@@ -29,11 +29,11 @@ type service struct {
 	shown   *naming.View   // last shown; nil: nothing
 	base    *naming.View   // what this life went on from, for as long as another node may know more
 	began   naming.Instant
-	hearsay uint64            // life of another owner whose view alone was merged last; 0: none
-	moved   bool              // another node serves this service: nothing is carried out any more
-	leave   *dismiss          // a dismissal that waits for the commit under way
-	legacy  []naming.Heritage // what waits for it too
-	stale   bool              // the store holds something that another node wrote
+	hearsay uint64   // life of another owner whose view alone was merged last; 0: none
+	moved   bool     // another node serves this service: nothing is carried out any more
+	leave   *dismiss // a dismissal that waits for the commit under way
+	legacy  []stray  // what waits for it too
+	stale   bool     // the store holds something that another node wrote
 
 	held    []*call // applied, not yet shown or answered
 	records []naming.Record
@@ -366,7 +366,7 @@ func (s *service) committed(m *committed) {
 		legacy := s.legacy
 		s.legacy = nil
 		for _, h := range legacy {
-			s.inherit(h)
+			s.inherit(h.at(time.Now()))
 		}
 		if s.stale {
 			s.reconcile()

@@ -6,8 +6,9 @@ import (
 	"nactor/naming"
 )
 
-// stray is the heritage of a service that came to this node although another one owns the
-// service: while a membership changes, rings do not agree.
+// stray is a heritage that waits, and since when: it came to this node although another one
+// owns the service, as rings do not agree while a membership changes, or the service is not
+// ready for it.
 type stray struct {
 	naming.Heritage
 	since time.Time
