@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -263,18 +261,10 @@ func TestSwitches(t *testing.T) {
 // Switches are those of all nodes, at once; with debug they are one node's until it ends.
 func TestSwitchesOfACluster(t *testing.T) {
 	t.Parallel()
-	const port = "22148" // below the ports that the system gives to connections
-	pid := os.Getpid()
-	var list []string
-	for i := range 3 {
-		list = append(list, net.JoinHostPort(fmt.Sprintf("127.%d.%d.%d", 192|pid>>8&31, pid&255, i+1), port))
-	}
 	var nodes []*proctest.Server
-	for _, addr := range list {
-		host, _, _ := net.SplitHostPort(addr)
-		nodes = append(nodes, proctest.Spec{Mode: "cluster", Addr: addr, Home: t.TempDir(), Args: []string{
-			"-p", "embedded", "-c", strings.Join(list, ","), "--as-version", "1.4.2", "--set", "nacos.inetutils.ip-address=" + host,
-		}}.Launch(t))
+	for _, spec := range proctest.Cluster(t, 3) {
+		spec.Args = append(spec.Args, "--as-version", "1.4.2")
+		nodes = append(nodes, spec.Launch(t))
 	}
 	var clients []*client
 	for _, n := range nodes {
