@@ -241,7 +241,7 @@ func TestEndpointsAreAll(t *testing.T) {
 			have[r.route][r.kind] = append(have[r.route][r.kind], r)
 		}
 	}
-	routes, params := readRoutes(t), readParams(t)
+	routes, operations := readRoutes(t), readOperations(t)
 	for _, route := range routes {
 		for _, kind := range cases {
 			rows := have[route][kind]
@@ -252,7 +252,7 @@ func TestEndpointsAreAll(t *testing.T) {
 				if r.without == "" {
 					continue
 				}
-				for _, p := range params[route] {
+				for _, p := range operations[route].Parameters {
 					if kind == "missing" && p.Required || kind == "bad" && p.Schema.Type != "string" {
 						t.Errorf("%s: there has to be a row %q, since it has the parameter %s", route, kind, p.Name)
 					}

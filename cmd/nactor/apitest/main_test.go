@@ -31,19 +31,20 @@ const agent = "curl/7.64.1"
 // a slash and may have a query; body is a form, or JSON if it begins like it.
 func send(t testing.TB, addr, method, target, body string) answer {
 	t.Helper()
-	a, err := try(addr, method, target, body)
+	a, err := try(addr, method, target, body, agent)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
 
-func try(addr, method, target, body string) (answer, error) {
+// try is [send] as another agent.
+func try(addr, method, target, body, as string) (answer, error) {
 	req, err := http.NewRequest(method, "http://"+addr+target, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
-	req.Header.Set("User-Agent", agent)
+	req.Header.Set("User-Agent", as)
 	req.Header.Set("Accept", "*/*")
 	switch {
 	case body == "":
@@ -59,6 +60,40 @@ func try(addr, method, target, body string) (answer, error) {
 	b, err := io.ReadAll(resp.Body)
 	return answer{resp.StatusCode, resp.Header.Get("Content-Type"), string(b)}, errors.Join(err, resp.Body.Close())
 }
+
+// upgraded starts a cluster that goes by 2.0 and writes both structures.
+func upgraded(t *testing.T) []*proctest.Server {
+	nodes := start(t, "--set", "nactor.upgrade.check-interval=500")
+	for _, n := range nodes {
+		eventually(t, 30*time.Second, "upgraded", func() string {
+			a := send(t, n.Addr, "GET", "/nacos/v1/ns/upgrade/ops/metrics", "")
+			if !strings.Contains(a.body, "upgraded                       = true\n") {
+				return a.body
+			}
+			return ""
+		})
+	}
+	return nodes
+}
+
+// start starts a cluster of three.
+func start(t *testing.T, args ...string) (nodes []*proctest.Server) {
+	t.Helper()
+	for _, spec := range proctest.Cluster(t, 3) {
+		spec.Args = append(spec.Args, args...)
+		nodes = append(nodes, spec.Launch(t))
+	}
+	for _, n := range nodes {
+		if err := n.Ready(30 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return nodes
+}
+
+// within is how long a node has to show what another one has acknowledged, on a machine that
+// does much else besides; they are to do it within 1 s.
+const within = 3 * time.Second
 
 // eventually waits for a condition; ok returns "" when it holds, or what is wrong.
 func eventually(t testing.TB, within time.Duration, what string, ok func() string) {

@@ -36,33 +36,38 @@ type parameter struct {
 	Schema   struct{ Type any }
 }
 
-// readParams returns the parameters of each route.
-func readParams(t *testing.T) map[string][]parameter {
+// operation is an endpoint, as docs/api/openapi.yaml describes it.
+type operation struct {
+	Tags       []string
+	Parameters []parameter
+}
+
+// readOperations returns the description of each route, its references followed.
+func readOperations(t *testing.T) map[string]operation {
 	t.Helper()
 	b, err := os.ReadFile("../../../docs/api/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var doc struct {
-		Paths      map[string]map[string]struct{ Parameters []parameter }
+		Paths      map[string]map[string]operation
 		Components struct{ Parameters map[string]parameter }
 	}
 	if err := yaml.Unmarshal(b, &doc); err != nil {
 		t.Fatal(err)
 	}
-	out := map[string][]parameter{}
+	out := map[string]operation{}
 	for path, methods := range doc.Paths {
 		for method, op := range methods {
-			for _, p := range op.Parameters {
+			for i, p := range op.Parameters {
 				if name, ok := strings.CutPrefix(p.Ref, "#/components/parameters/"); ok {
-					p = doc.Components.Parameters[name]
+					op.Parameters[i] = doc.Components.Parameters[name]
 				}
-				if p.Name == "" {
+				if op.Parameters[i].Name == "" {
 					t.Fatalf("%s %s has a parameter without a name", method, path)
 				}
-				route := strings.ToUpper(method) + " " + path
-				out[route] = append(out[route], p)
 			}
+			out[strings.ToUpper(method)+" "+path] = op
 		}
 	}
 	return out
