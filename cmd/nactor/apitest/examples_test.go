@@ -135,7 +135,6 @@ type spec struct {
 	*testing.T
 	nodes    []*proctest.Server
 	examples map[string]example
-	done     map[string]bool
 	turn     int
 }
 
@@ -152,7 +151,6 @@ func (s *spec) example(title string) example {
 	if !ok {
 		s.Fatalf("there is no example %s", title)
 	}
-	s.done[title] = true
 	return e
 }
 
@@ -229,7 +227,7 @@ func (s *spec) writes(title string, adds bool, opposite call, shown, text string
 // they are answered as it shows, from both structures. Double write is open, and there are
 // no services.
 func tryExamples(t *testing.T, nodes []*proctest.Server) {
-	s := &spec{T: t, nodes: nodes, examples: readExamples(t), done: map[string]bool{}}
+	s := &spec{T: t, nodes: nodes, examples: readExamples(t)}
 	const ops = "/nacos/v1/ns/upgrade/ops"
 
 	metrics := s.example("查看统计")
@@ -253,16 +251,30 @@ func tryExamples(t *testing.T, nodes []*proctest.Server) {
 
 	// The examples of writes name the endpoints of clients; those of their section do the same.
 	s.does(call{"DELETE", "/nacos/v1/ns/instance?serviceName=nacos.test.2&ip=10.10.10.10&port=8888"}, call{"DELETE", "/nacos/v1/ns/service?serviceName=nacos.test.2"})
-	service := ops + "/service/list?pageNo=1&pageSize=1000"
-	s.writes("添加服务", true, call{"DELETE", "/nacos/v1/ns/service?serviceName=nacos.test.2"}, service, `"nacos.test.2"`)
-	s.writes("删除服务", false, call{"POST", "/nacos/v1/ns/service?serviceName=nacos.test.2"}, service, `"nacos.test.2"`)
-	s.writes("注册实例", true, call{"DELETE", "/nacos/v1/ns/instance?serviceName=nacos.test.3&ip=11.11.11.11&port=8848&namespaceId=n1"},
-		ops+"/instance/list?serviceName=nacos.test.3&namespaceId=n1", `"ip":"11.11.11.11","port":8848`)
-	s.writes("注销实例", false, call{"POST", "/nacos/v1/ns/instance?serviceName=nacos.test.1&ip=1.1.1.1&port=8888&clusterName=TEST1"},
-		ops+"/instance/list?serviceName=nacos.test.1", `"ip":"1.1.1.1","port":8888`)
+	for name, run := range map[string]func(*spec){
+		"services": func(s *spec) {
+			services := ops + "/service/list?pageNo=1&pageSize=1000"
+			s.writes("添加服务", true, call{"DELETE", "/nacos/v1/ns/service?serviceName=nacos.test.2"}, services, `"nacos.test.2"`)
+			s.writes("删除服务", false, call{"POST", "/nacos/v1/ns/service?serviceName=nacos.test.2"}, services, `"nacos.test.2"`)
+		},
+		"registration": func(s *spec) {
+			s.writes("注册实例", true, call{"DELETE", "/nacos/v1/ns/instance?serviceName=nacos.test.3&ip=11.11.11.11&port=8848&namespaceId=n1"},
+				ops+"/instance/list?serviceName=nacos.test.3&namespaceId=n1", `"ip":"11.11.11.11","port":8848`)
+		},
+		"deregistration": func(s *spec) {
+			s.writes("注销实例", false, call{"POST", "/nacos/v1/ns/instance?serviceName=nacos.test.1&ip=1.1.1.1&port=8888&clusterName=TEST1"},
+				ops+"/instance/list?serviceName=nacos.test.1", `"ip":"1.1.1.1","port":8888`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(&spec{T: t, nodes: nodes, examples: s.examples})
+		})
+	}
+	tried := []string{"查看统计", "查询服务", "查询服务列表", "查询实例列表", "查询实例详情", "添加服务", "删除服务", "注册实例", "注销实例"}
 	for title := range s.examples {
-		if !s.done[title] {
-			t.Errorf("the example %s was not tried", title)
+		if !slices.Contains(tried, title) {
+			t.Errorf("the example %s is not tried", title)
 		}
 	}
 }
