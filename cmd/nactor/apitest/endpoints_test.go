@@ -28,18 +28,15 @@ type edition struct {
 // editions: a server of 2.X on its own, and a cluster of one node of 1.X.
 var editions = []edition{
 	{"2.X", "standalone", nil},
-	{"1.X", "cluster", []string{"--as-version", "1.4.2", "-p", "embedded"}},
+	{"1.X", "cluster", []string{"--as-version", "1.4.2"}},
 }
 
-// start starts a server; it says itself to be where it is asked.
+// start starts a server, which says itself to be where it is asked.
 func (e edition) start(t *testing.T) *proctest.Server {
 	t.Helper()
-	addr := fmt.Sprintf("127.0.0.1:%d", proctest.FreePort(t))
-	args := append(slices.Clone(e.args), "--set", "nacos.inetutils.ip-address=127.0.0.1")
-	if e.mode == "cluster" {
-		args = append(args, "-c", addr)
-	}
-	s := proctest.Spec{Mode: e.mode, Addr: addr, Home: t.TempDir(), Args: args}.Launch(t)
+	spec := proctest.Cluster(t, 1)[0]
+	spec.Mode, spec.Args = e.mode, append(spec.Args, e.args...)
+	s := spec.Launch(t)
 	if err := s.Ready(20 * time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +59,7 @@ type row struct {
 // are its cases, each with the answer that follows: one for all editions, or "2.X …" and
 // "1.X …". "given METHOD /path…" prepares. "case - reason" says why there is no such case.
 // "#" begins a comment. The answers are those of Nacos 2.0.3 and 1.4.2, and what
-// docs/compatibility.md has of ours. "1.X! …" is an answer of 1.4.2 that is still another
+// docs/compatibility.md has of ours; ADDR, HOST and PORT are the server's. "1.X! …" is an answer of 1.4.2 that is still another
 // here, and is only told in the log.
 type table struct {
 	file  string
@@ -145,8 +142,8 @@ func (tb *table) write(t *testing.T) {
 
 // run sends the requests of the table to a server of an edition.
 func (tb *table) run(t *testing.T, edition, addr string) {
-	_, port, _ := net.SplitHostPort(addr)
-	names := strings.NewReplacer("ADDR", addr, "PORT", port)
+	host, port, _ := net.SplitHostPort(addr)
+	names := strings.NewReplacer("ADDR", addr, "HOST", host, "PORT", port)
 	for _, r := range tb.rows {
 		if r.without != "" {
 			continue
@@ -191,7 +188,7 @@ func (tb *table) run(t *testing.T, edition, addr string) {
 		}
 		if *update {
 			if bad != "" {
-				want = fmt.Sprintf("%d %s", a.code, pattern(a, addr, port))
+				want = fmt.Sprintf("%d %s", a.code, pattern(a, strings.NewReplacer(addr, "ADDR", host, "HOST", port, "PORT")))
 			}
 			r.want[edition] = want
 		} else if bad != "" {

@@ -144,9 +144,8 @@ var passing = map[string]bool{
 	"raftMetaData": true, "raftPort": true, "total": true, "succeed": true, "decidedAt": true, "epoch": true, "mailbox": true, "id": true,
 }
 
-// pattern makes of an answer what [differs] takes.
-func pattern(a answer, addr, port string) string {
-	names := strings.NewReplacer(addr, "ADDR", port, "PORT")
+// pattern makes of an answer what [differs] takes, with names for what is the server's own.
+func pattern(a answer, names *strings.Replacer) string {
 	v, ok := decode(a.body)
 	if !ok {
 		head, _, more := strings.Cut(a.body, "\n")
