@@ -27,7 +27,7 @@ func FuzzHTTPRaw(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	fake, logged, s := unserved(f)
+	fake, logged, s := offline(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		fake.forget()
 		c := &monologue{in: bytes.NewReader(raw)}

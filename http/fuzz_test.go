@@ -18,12 +18,12 @@ import (
 
 // handler is a server without connections.
 func handler(t testing.TB) (*registry, *logs, fasthttp.RequestHandler) {
-	f, l, s := unserved(t)
+	f, l, s := offline(t)
 	return f, l, s.fast.Handler
 }
 
-// unserved is a server that listens nowhere.
-func unserved(t testing.TB) (*registry, *logs, *Server) {
+// offline is a server that listens nowhere.
+func offline(t testing.TB) (*registry, *logs, *Server) {
 	t.Helper()
 	f, l := newRegistry(), &logs{}
 	s := New(Config{

@@ -58,9 +58,11 @@ type row struct {
 // table is a file of testdata/endpoints. A line at the left margin is an endpoint; below it
 // are its cases, each with the answer that follows: one for all editions, or "2.X …" and
 // "1.X …". "given METHOD /path…" prepares. "case - reason" says why there is no such case.
-// "#" begins a comment. The answers are those of Nacos 2.0.3 and 1.4.2, and what
-// docs/compatibility.md has of ours; ADDR, HOST and PORT are the server's. "1.X! …" is an answer of 1.4.2 that is still another
-// here, and is only told in the log.
+// "#" begins a comment. ADDR, HOST and PORT are the server's.
+//
+// The answers are those of Nacos 2.0.3 and 1.4.2, and what docs/compatibility.md has of ours.
+// "1.X! …" is an answer of 1.4.2 that is still another here; the difference is told in the
+// log.
 type table struct {
 	file  string
 	lines []string
