@@ -10,7 +10,7 @@ COMMIT := $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 FUZZTIME ?= 10s
 TEST_TIMEOUT ?= 10m
-CONFORMANCE := ./cmd/nactor/conformance
+CONFORMANCE := ./cmd/nactor/apitest ./cmd/nactor/conformance
 SYSTEM := ./cmd/nactor/systemtest
 SIM := ./cmd/nactor/simtest
 FAULTS := ./cmd/nactor/faulttest
@@ -43,7 +43,7 @@ test: ci ## all that .ci/run checks
 ci:
 	$(call step,lint,$(MAKE) --no-print-directory lint)
 	$(call step,build,$(MAKE) --no-print-directory build)
-	$(call step,race,go test -race -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -vE '/cmd/nactor/(conformance|systemtest|faulttest)'))
+	$(call step,race,go test -race -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -vE '/cmd/nactor/(apitest|conformance|systemtest|faulttest)'))
 	$(call step,sim,$(MAKE) --no-print-directory sim SEEDS=40)
 	@echo "== system"
 	@$(MAKE) --no-print-directory system
@@ -62,8 +62,8 @@ lint: ## gofmt, vet, staticcheck, syntax of the scripts
 	@for s in bin/*.sh; do sh -n "$$s"; bash -n "$$s"; done; bash -n .ci/run
 
 .PHONY: conformance
-conformance: ## what official clients see: real clients against a real server (SHORT=-short for a part)
-	go test $(SHORT) -count=1 -parallel 16 -timeout $(TEST_TIMEOUT) $(CONFORMANCE)
+conformance: ## the HTTP API request by request, then official clients, against real servers (SHORT=-short for a part)
+	go test $(SHORT) -count=1 -p 1 -parallel 16 -timeout $(TEST_TIMEOUT) $(CONFORMANCE)
 
 .PHONY: system
 system: ## real servers under load and faults (SHORT=-short for a tenth of the load)

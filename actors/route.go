@@ -56,9 +56,11 @@ func (s *Services) route(ctx context.Context, key naming.Key, cmd naming.Command
 				pause = time.After(retryPause)
 			case errors.Is(err, errLost):
 				return r, naming.Unavailable("the node that service %s lives on was lost; the request may have been carried out", key.Grouped())
-			default:
-				s.awaitShown(ctx, key, r.Revision)
+			case err != nil:
 				return r, err
+			default:
+				s.awaitShown(ctx, key, cmd, r.Revision)
+				return r, nil
 			}
 		}
 		select {
@@ -71,17 +73,36 @@ func (s *Services) route(ctx context.Context, key naming.Key, cmd naming.Command
 	}
 }
 
-// awaitShown waits until this node shows what its caller was answered.
-func (s *Services) awaitShown(ctx context.Context, key naming.Key, rev naming.Revision) {
+// awaitShown waits until this node shows what its caller was answered of a command.
+func (s *Services) awaitShown(ctx context.Context, key naming.Key, cmd naming.Command, rev naming.Revision) {
 	if rev == (naming.Revision{}) {
 		return
+	}
+	if _, ok := cmd.(naming.Show); ok {
+		return // it changes nothing
+	}
+	if in, ok := cmd.(naming.In); ok {
+		if served, _ := s.here(in.Structure); !served {
+			return // no reader is shown it
+		}
+		cmd = in.Command
 	}
 	if v := s.Views.View(key); v != nil && v.Revision.Compare(rev) >= 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, showPatience)
 	defer cancel()
-	s.Views.Await(ctx, key, rev)
+	s.Views.Await(ctx, key, rev, removes(cmd))
+}
+
+// removes reports whether the last such command leaves nothing of a service, so that its
+// end may be known here before the answer is.
+func removes(cmd naming.Command) bool {
+	switch cmd.(type) {
+	case naming.Deregister, naming.RemoveService:
+		return true
+	}
+	return false
 }
 
 // repeatable reports whether carrying the command out twice is the same as once.

@@ -18,6 +18,12 @@ import (
 
 // handler is a server without connections.
 func handler(t testing.TB) (*registry, *logs, fasthttp.RequestHandler) {
+	f, l, s := offline(t)
+	return f, l, s.fast.Handler
+}
+
+// offline is a server that listens nowhere.
+func offline(t testing.TB) (*registry, *logs, *Server) {
 	t.Helper()
 	f, l := newRegistry(), &logs{}
 	s := New(Config{
@@ -25,7 +31,7 @@ func handler(t testing.TB) (*registry, *logs, fasthttp.RequestHandler) {
 		Logger:      slog.New(slog.NewTextHandler(l, nil)),
 		PushAllowed: func(_, _ netip.Addr) bool { return true },
 	})
-	return f, l, s.fast.Handler
+	return f, l, s
 }
 
 var peer = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 40000}

@@ -48,12 +48,15 @@ type waiting struct {
 	done chan struct{}
 }
 
-// Await waits until the view of a service at rev, or a later one, is shown here. It reports
+// Await waits until the view of a service at rev, or a later one, is shown here, or the
+// service is gone by then; with absent, one that is not shown at all will do. It reports
 // false when ctx ended first.
-func (s *Store) Await(ctx context.Context, key naming.Key, rev naming.Revision) bool {
+func (s *Store) Await(ctx context.Context, key naming.Key, rev naming.Revision, absent bool) bool {
 	sh := s.shard(key)
 	sh.Lock()
-	if e := sh.entries[key]; e != nil && e.view != nil && e.view.Revision.Compare(rev) >= 0 {
+	e := sh.entries[key]
+	shown := e != nil && e.view != nil
+	if shown && e.view.Revision.Compare(rev) >= 0 || !shown && absent {
 		sh.Unlock()
 		return true
 	}

@@ -2,6 +2,7 @@ package namingtest
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -347,53 +348,61 @@ func TestSwitchKeepsTheMemory(t *testing.T) {
 }
 
 // Whichever owner inherits, the same instances stay, and where double write is on the other
-// structure hears of it.
-func TestInheritCommutes(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		ips := []string{"1", "2", "3"}
-		play := func(o owner, who string, begin time.Duration) {
-			for i := range rapid.IntRange(0, 8).Draw(t, who) {
-				ip := rapid.SampledFrom(ips).Draw(t, "ip")
-				when := begin + time.Duration(i)*100*time.Millisecond
-				switch rapid.IntRange(0, 2).Draw(t, "what") {
-				case 0:
-					in := ephemeral(ip)
-					in.Weight = float64(i + 1)
-					o.do(when, naming.Register{Instance: in})
-				case 1:
-					o.do(when, naming.Deregister{Addr: addr(ip), Ephemeral: true})
-				default:
-					o.do(when, naming.Beat{Addr: addr(ip)})
-				}
+// structure hears of it. To inherit the same again changes nothing.
+func TestInheritCommutes(t *testing.T) { rapid.Check(t, inheritCommutes) }
+
+// FuzzInherit is [TestInheritCommutes] led by what it covers.
+func FuzzInherit(f *testing.F) { f.Fuzz(rapid.MakeFuzz(inheritCommutes)) }
+
+func inheritCommutes(t *rapid.T) {
+	ips := []string{"1", "2", "3"}
+	play := func(o owner, who string, begin time.Duration) {
+		for i := range rapid.IntRange(0, 8).Draw(t, who) {
+			ip := rapid.SampledFrom(ips).Draw(t, "ip")
+			when := begin + time.Duration(i)*100*time.Millisecond
+			switch rapid.IntRange(0, 2).Draw(t, "what") {
+			case 0:
+				in := ephemeral(ip)
+				in.Weight = float64(i + 1)
+				o.do(when, naming.Register{Instance: in})
+			case 1:
+				o.do(when, naming.Deregister{Addr: addr(ip), Ephemeral: true})
+			default:
+				o.do(when, naming.Beat{Addr: addr(ip)})
 			}
 		}
-		in := func(l dual.Layout) node {
-			return func(v *naming.View, now naming.Instant) Owner { return dual.Restore(v, now, l) }
+	}
+	in := func(l dual.Layout) node {
+		return func(v *naming.View, now naming.Instant) Owner { return dual.Restore(v, now, l) }
+	}
+	a, b := diverge(in(drawLayout(t, "a's")), in(drawLayout(t, "b's")), ephemeral("1"), ephemeral("2"))
+	play(a, "a", time.Second)
+	play(b, "b", 1050*time.Millisecond)
+	const now = 5 * time.Second
+	va, vb := a.View(naming.Revision{Activation: 2, Counter: 1}), b.View(naming.Revision{Activation: 3, Counter: 1})
+	ha, hb := a.Heritage(va, naming.Instant(now)), b.Heritage(vb, naming.Instant(now))
+	a.Inherit(at(now), hb)
+	b.Inherit(at(now), ha)
+	once := a.View(naming.Revision{})
+	a.Inherit(at(now), hb)
+	if twice := a.View(naming.Revision{}); !reflect.DeepEqual(once.Instances, twice.Instances) {
+		t.Fatalf("inherited once %v, twice %v", once.Instances, twice.Instances)
+	}
+	for _, ip := range ips {
+		x, y := a.has(ip), b.has(ip)
+		if (x == nil) != (y == nil) {
+			t.Fatalf("%s: %v and %v", ip, x, y)
 		}
-		a, b := diverge(in(drawLayout(t, "a's")), in(drawLayout(t, "b's")), ephemeral("1"), ephemeral("2"))
-		play(a, "a", time.Second)
-		play(b, "b", 1050*time.Millisecond)
-		const now = 5 * time.Second
-		va, vb := a.View(naming.Revision{Activation: 2, Counter: 1}), b.View(naming.Revision{Activation: 3, Counter: 1})
-		ha, hb := a.Heritage(va, naming.Instant(now)), b.Heritage(vb, naming.Instant(now))
-		a.Inherit(at(now), hb)
-		b.Inherit(at(now), ha)
-		for _, ip := range ips {
-			x, y := a.has(ip), b.has(ip)
-			if (x == nil) != (y == nil) {
-				t.Fatalf("%s: %v and %v", ip, x, y)
-			}
-			if x != nil && x.Weight != y.Weight {
-				t.Fatalf("%s: weights %v and %v", ip, x.Weight, y.Weight)
-			}
+		if x != nil && x.Weight != y.Weight {
+			t.Fatalf("%s: weights %v and %v", ip, x.Weight, y.Weight)
 		}
-		for _, o := range []owner{a, b} {
-			s := o.Owner.(*dual.Service)
-			if o.do(now+time.Second, naming.Tick{}); !s.InSync() {
-				t.Fatalf("%v: out of sync after a merge", s.Layout())
-			}
+	}
+	for _, o := range []owner{a, b} {
+		s := o.Owner.(*dual.Service)
+		if o.do(now+time.Second, naming.Tick{}); !s.InSync() {
+			t.Fatalf("%v: out of sync after a merge", s.Layout())
 		}
-	})
+	}
 }
 
 // A heritage with an ip:port in several clusters, as 1.x leaves it, becomes one instance in

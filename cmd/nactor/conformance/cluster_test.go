@@ -3,7 +3,6 @@ package conformance
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -16,22 +15,6 @@ import (
 
 // old has a node be one of 1.X.
 var old = []string{"--as-version", "1.4.2"}
-
-// clusterArgs returns the arguments of each of three nodes, and their addresses, each an
-// address of its own of loopback.
-func clusterArgs() (list []string, args [][]string) {
-	const port = 21948 // below the ports that the system gives to connections, and not the fault tests'
-	pid := os.Getpid()
-	var hosts []string
-	for i := range 3 {
-		host := fmt.Sprintf("127.%d.%d.%d", 64|pid>>8&63, pid&255, i+1)
-		hosts, list = append(hosts, host), append(list, net.JoinHostPort(host, fmt.Sprint(port)))
-	}
-	for _, host := range hosts {
-		args = append(args, []string{"-p", "embedded", "-c", strings.Join(list, ","), "--set", "nacos.inetutils.ip-address=" + host})
-	}
-	return list, args
-}
 
 // watched is a cluster of three with official clients that know all its addresses.
 type watched struct {
@@ -50,10 +33,11 @@ func watchCluster(t *testing.T, service string, more ...string) *watched {
 	if os.Getenv("NACTOR_ADDR") != "" {
 		t.Skip("the servers of NACTOR_ADDR are not ours to kill")
 	}
-	list, args := clusterArgs()
-	w := &watched{T: t, args: args, at: list, service: service, clients: map[string]*client{}}
-	for i, addr := range list {
-		w.nodes = append(w.nodes, proctest.Spec{Mode: "cluster", Addr: addr, Home: t.TempDir(), Args: append(slices.Clone(args[i]), more...)}.Launch(t))
+	w := &watched{T: t, service: service, clients: map[string]*client{}}
+	for _, spec := range proctest.Cluster(t, 3) {
+		w.args, w.at = append(w.args, spec.Args), append(w.at, spec.Addr)
+		spec.Args = append(slices.Clone(spec.Args), more...)
+		w.nodes = append(w.nodes, spec.Launch(t))
 	}
 	for _, n := range w.nodes {
 		if err := n.Ready(20 * time.Second); err != nil {

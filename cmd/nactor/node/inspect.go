@@ -14,6 +14,7 @@ import (
 	"nactor/cmd/nactor/config"
 	"nactor/http"
 	"nactor/naming"
+	"nactor/naming/upgrade/switchover"
 )
 
 var (
@@ -44,6 +45,7 @@ func (n *Node) Self() http.Member {
 	port := n.listener.Addr().(*net.TCPAddr).Port
 	return http.Member{
 		IP: n.cfg.IP, Port: port, State: "UP", Version: n.cfg.AsVersion, RaftPort: port - 1000, LastRefresh: time.Now(),
+		GRPC: !switchover.Old(n.cfg.AsVersion),
 	}
 }
 
@@ -116,6 +118,7 @@ func member(m *cluster.Member) http.Member {
 	}
 	return http.Member{
 		IP: m.Host, Port: m.HTTPPort, State: state, Version: m.Version, RaftPort: m.RaftPort, LastRefresh: m.Seen, ReadyToUpgrade: m.Ready,
+		GRPC: !switchover.Old(m.Version),
 	}
 }
 

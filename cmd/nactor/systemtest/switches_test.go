@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -260,35 +258,105 @@ func TestSwitches(t *testing.T) {
 	}
 }
 
+// trio is a cluster of three, with a client of each node.
+type trio struct {
+	*testing.T
+	specs   []proctest.Spec
+	nodes   []*proctest.Server
+	clients []*client
+}
+
+func startTrio(t *testing.T, args ...string) *trio {
+	t.Helper()
+	c := &trio{T: t, specs: proctest.Cluster(t, 3)}
+	for i := range c.specs {
+		c.specs[i].Args = append(c.specs[i].Args, args...)
+		c.clients = append(c.clients, newClient(t, c.specs[i].Addr))
+	}
+	c.launch()
+	return c
+}
+
+// launch starts all nodes at once.
+func (c *trio) launch() {
+	c.Helper()
+	c.nodes = nil
+	for _, spec := range c.specs {
+		c.nodes = append(c.nodes, spec.Launch(c.T))
+	}
+	for _, n := range c.nodes {
+		if err := n.Ready(60 * time.Second); err != nil {
+			c.Fatal(err)
+		}
+	}
+}
+
+// kill ends all nodes at once.
+func (c *trio) kill() {
+	for _, n := range c.nodes {
+		n.Kill()
+	}
+}
+
+// everywhere waits until something holds on each node.
+func (c *trio) everywhere(what string, ok func(c *client) bool) {
+	c.Helper()
+	for i, client := range c.clients {
+		eventually(c, 5*time.Second, fmt.Sprintf("%s on node %d", what, i+1), func() bool { return ok(client) })
+	}
+}
+
+// have reports whether the switches that an entry changes are as it leaves them.
+func (e entry) have(got map[string]string) bool {
+	for field, want := range e.fields {
+		if got[field] != want {
+			return false
+		}
+	}
+	return true
+}
+
+// In a cluster of 2.0 each entry does on one node what it was set to through another, and
+// all outlive a kill of all nodes at once.
+func TestSwitchesTakeEffectElsewhere(t *testing.T) {
+	t.Parallel()
+	c := startTrio(t, "--set", "nactor.upgrade.check-interval=500")
+	for i, client := range c.clients {
+		eventually(t, 30*time.Second, fmt.Sprintf("node %d goes by 2.0", i+1), func() bool {
+			return strings.Contains(client.must(http.MethodGet, "/nacos/v1/ns/upgrade/ops/metrics", nil), "upgraded                       = true")
+		})
+	}
+	c.clients[0].must(http.MethodPost, "/nacos/v1/ns/instance", instance("beating", 1))
+	for i, e := range effects() {
+		t.Run(e.name+"="+e.value[:min(len(e.value), 20)], func(t *testing.T) {
+			by, on := c.clients[i%3], newClient(t, c.clients[(i+1)%3].addr)
+			if e.before != nil {
+				e.before(on)
+			}
+			by.setSwitch(e.name, e.value)
+			c.everywhere(e.name, func(c *client) bool { return e.have(c.switches()) })
+			if e.effect != nil {
+				if bad := e.effect(on); bad != "" {
+					t.Error(bad)
+				}
+			}
+		})
+	}
+	want := c.clients[0].switches()
+	c.kill()
+	c.launch()
+	c.everywhere("the switches after a kill of all", func(c *client) bool { return maps.Equal(c.switches(), want) })
+	c.everywhere("the interval of beats after it", func(c *client) bool { return c.beat("new")["clientBeatInterval"] == 7000.0 })
+	c.everywhere("double write after it", func(c *client) bool {
+		return strings.Contains(c.must(http.MethodGet, "/nacos/v1/ns/upgrade/ops/metrics", nil), "isDoubleWriteEnabled           = false")
+	})
+}
+
 // Switches are those of all nodes, at once; with debug they are one node's until it ends.
 func TestSwitchesOfACluster(t *testing.T) {
 	t.Parallel()
-	const port = "22148" // below the ports that the system gives to connections
-	pid := os.Getpid()
-	var list []string
-	for i := range 3 {
-		list = append(list, net.JoinHostPort(fmt.Sprintf("127.%d.%d.%d", 192|pid>>8&31, pid&255, i+1), port))
-	}
-	var nodes []*proctest.Server
-	for _, addr := range list {
-		host, _, _ := net.SplitHostPort(addr)
-		nodes = append(nodes, proctest.Spec{Mode: "cluster", Addr: addr, Home: t.TempDir(), Args: []string{
-			"-p", "embedded", "-c", strings.Join(list, ","), "--as-version", "1.4.2", "--set", "nacos.inetutils.ip-address=" + host,
-		}}.Launch(t))
-	}
-	var clients []*client
-	for _, n := range nodes {
-		if err := n.Ready(60 * time.Second); err != nil {
-			t.Fatal(err)
-		}
-		clients = append(clients, newClient(t, n.Addr))
-	}
-	everywhere := func(what string, ok func(c *client) bool) {
-		t.Helper()
-		for i, c := range clients {
-			eventually(t, 5*time.Second, fmt.Sprintf("%s on node %d", what, i+1), func() bool { return ok(c) })
-		}
-	}
+	trio := startTrio(t, "--as-version", "1.4.2")
+	nodes, clients, everywhere := trio.nodes, trio.clients, trio.everywhere
 	everywhere("the default", func(c *client) bool { return c.cacheMillis() == 3000 })
 	clients[1].must(http.MethodPut, "/nacos/v1/ns/operator/switches", url.Values{"entry": {"healthCheckTimes"}, "value": {"9"}, "debug": {"true"}})
 	clients[1].must(http.MethodPut, "/nacos/v1/ns/operator/switches", url.Values{"entry": {"clientBeatInterval"}, "value": {"9000"}, "debug": {"true"}})
@@ -297,18 +365,18 @@ func TestSwitchesOfACluster(t *testing.T) {
 		if e.name == "doubleWriteEnabled" || e.name == "overriddenServerStatus" {
 			continue // the first is refused while there are nodes of 1.X
 		}
-		c := clients[at%3]
+		c, other := clients[at%3], clients[(at+2)%3]
 		at++
+		before := c.switches()
+		other.must(http.MethodPut, "/nacos/v1/ns/operator/switches", url.Values{"entry": {e.name}, "value": {e.value}, "debug": {"true"}})
+		if got := other.switches(); !e.have(got) {
+			t.Errorf("%s for one node: %v, want %v", e.name, got, e.fields)
+		}
+		if got := c.switches(); !maps.Equal(got, before) {
+			t.Errorf("%s for another node: %v, want %v", e.name, got, before)
+		}
 		c.setSwitch(e.name, e.value)
-		everywhere(e.name, func(c *client) bool {
-			got := c.switches()
-			for field, want := range e.fields {
-				if got[field] != want {
-					return false
-				}
-			}
-			return true
-		})
+		everywhere(e.name, func(c *client) bool { return e.have(c.switches()) })
 		if e.name == "batch" {
 			if n := clients[1].switches()["checkTimes"]; n != "9" {
 				t.Errorf("what was set for one node is gone: %s", n)
