@@ -165,7 +165,7 @@ func TestOperatorEndpoints(t *testing.T) {
 		{"PUT", "/v1/ns/operator/switches", "value=true", 500, "caused: Required String parameter 'entry' is not present;"},
 		{"PUT", "/v1/ns/operator/switches", "entry=x", 500, "caused: Required String parameter 'value' is not present;"},
 		{"GET", "/v1/ns/operator/metrics", "", 200, `{"status":"UP"}`},
-		{"GET", "/v1/ns/operator/metrics?onlyStatus=false", "", 200, `…{"status":"UP","serviceCount":0,"instanceCount":0,"subscribeCount":0,"raftNotifyTaskCount":0,"responsibleServiceCount":0,"responsibleInstanceCount":0,"cpu":-1.0,"load":`},
+		{"GET", "/v1/ns/operator/metrics?onlyStatus=false", "", 200, `…{"status":"UP","serviceCount":0,"instanceCount":0,"subscribeCount":0,"raftNotifyTaskCount":0,"responsibleServiceCount":4,"responsibleInstanceCount":115,"cpu":-1.0,"load":`},
 		{"GET", "/v1/ns/operator/servers", "", 200, `{"servers":[` + member1 + "," + member2 + `]}`},
 		{"GET", "/v1/ns/operator/servers?healthy=true", "", 200, `{"servers":[` + member1 + `]}`},
 		{"GET", "/v1/ns/operator/push/state?detail=true", "", 200, `{"succeed":5,"total":7,"ratio":0.71428573,"detail":{"avgPushCost":3,"maxPushCost":9},"reset":false}`},

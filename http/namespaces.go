@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"nactor/naming"
@@ -76,7 +77,7 @@ func (r *request) createNamespace() error {
 	if r.err != nil {
 		return r.err
 	}
-	if ns.ID == "" {
+	if ns.ID = strings.TrimSpace(ns.ID); ns.ID == "" {
 		ns.ID = newUUID()
 	}
 	if len(ns.ID) > 128 || !namespaceID.MatchString(ns.ID) || badWords(ns) {

@@ -32,8 +32,8 @@ func (r *request) setSwitch() error {
 }
 
 func (r *request) operatorMetrics() error {
-	only := true
-	if b := r.optional("onlyStatus"); len(b) > 0 {
+	only := !r.is142() // which tells all, but for subscribers
+	if b := r.optional("onlyStatus"); len(b) > 0 && only {
 		only = parseStrict(b)
 	}
 	b := wire.AppendString(append(r.begin(), `{"status":`...), r.s.status().State)
@@ -41,10 +41,14 @@ func (r *request) operatorMetrics() error {
 		n := r.s.cfg.Reader.Counts()
 		b = strconv.AppendInt(append(b, `,"serviceCount":`...), int64(n.Services), 10)
 		b = strconv.AppendInt(append(b, `,"instanceCount":`...), int64(n.Instances), 10)
-		b = strconv.AppendInt(append(b, `,"subscribeCount":`...), int64(n.Subscribers), 10)
-		l := readLoad()
-		b = append(b, `,"raftNotifyTaskCount":0,"responsibleServiceCount":0,"responsibleInstanceCount":0,"cpu":`...)
-		b = wire.AppendDouble(b, l.cpu)
+		if !r.is142() {
+			b = strconv.AppendInt(append(b, `,"subscribeCount":`...), int64(n.Subscribers), 10)
+		}
+		// As in Nacos these are counts of the 1.x structure; where it is not kept they are 0.
+		m, l := r.s.cfg.Upgrade.UpgradeMetrics(), readLoad()
+		b = strconv.AppendInt(append(b, `,"raftNotifyTaskCount":0,"responsibleServiceCount":`...), int64(m.OwnServices1), 10)
+		b = strconv.AppendInt(append(b, `,"responsibleInstanceCount":`...), int64(m.OwnInstances1), 10)
+		b = wire.AppendDouble(append(b, `,"cpu":`...), l.cpu)
 		b = wire.AppendDouble(append(b, `,"load":`...), l.load)
 		b = wire.AppendDouble(append(b, `,"mem":`...), l.mem)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -151,6 +152,13 @@ func (f *registry) ServicesIn(ctx context.Context, ns string, x naming.Structure
 	}
 	slices.SortFunc(out, naming.Key.Compare)
 	return out, nil
+}
+
+// by1X reports whether the 1.x structure serves.
+func (f *registry) by1X() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.layout.Serves == dual.V1
 }
 
 // describe prints a command with all it points to.
@@ -377,19 +385,11 @@ func (l *logs) String() string {
 	return l.b.String()
 }
 
+// start returns a server that serves connections.
 func start(t testing.TB, change ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, registry: newRegistry(), ln: fasthttputil.NewInmemoryListener(), logs: &logs{}, served: make(chan error, 1)}
-	cfg := Config{
-		Registry: r.registry, Reader: r.registry, Structures: r.registry, Subscriptions: r.registry, Settings: settings{r.registry},
-		Members: node{r.registry}, Inspector: node{r.registry}, Upgrade: upgraded{}, Pushes: func() PushStats { return PushStats{Sent: 7, Failed: 2, AvgCost: 3e6, MaxCost: 9e6} },
-		Logger:      slog.New(slog.NewTextHandler(r.logs, nil)),
-		PushAllowed: func(_, _ netip.Addr) bool { return true },
-	}
-	for _, c := range change {
-		c(&cfg)
-	}
-	r.server = New(cfg)
+	r := unserved(t, change...)
+	r.ln, r.served = fasthttputil.NewInmemoryListener(), make(chan error, 1)
 	go func() { r.served <- r.server.Serve(r.ln) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -401,6 +401,24 @@ func start(t testing.TB, change ...func(*Config)) *rig {
 			t.Errorf("serve: %v", err)
 		}
 	})
+	return r
+}
+
+// unserved returns a server without connections: requests go to its handler, which is
+// quicker by the time that an end takes.
+func unserved(t testing.TB, change ...func(*Config)) *rig {
+	r := &rig{t: t, registry: newRegistry(), logs: &logs{}}
+	cfg := Config{
+		Registry: r.registry, Reader: r.registry, Structures: r.registry, Subscriptions: r.registry, Settings: settings{r.registry},
+		Members: node{r.registry}, Inspector: node{r.registry}, Upgrade: upgraded{}, Pushes: func() PushStats { return PushStats{Sent: 7, Failed: 2, AvgCost: 3e6, MaxCost: 9e6} },
+		Logger:      slog.New(slog.NewTextHandler(r.logs, nil)),
+		PushAllowed: func(_, _ netip.Addr) bool { return true },
+		By1X:        r.by1X,
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	r.server = New(cfg)
 	return r
 }
 
@@ -431,10 +449,28 @@ func (r *rig) send(method, path, body string, headers ...string) answer {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
 	}
-	if err := r.do(req, resp); err != nil {
+	if r.ln == nil {
+		resp = r.handle(req)
+	} else if err := r.do(req, resp); err != nil {
 		r.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	return answer{resp.StatusCode(), string(resp.Header.ContentType()), string(resp.Body()), &resp.Header}
+}
+
+// handle hands a request to the handler, as it is read from a connection.
+func (r *rig) handle(req *fasthttp.Request) *fasthttp.Response {
+	r.t.Helper()
+	var b bytes.Buffer
+	bw := bufio.NewWriter(&b)
+	var ctx fasthttp.RequestCtx
+	var in fasthttp.Request
+	err := errors.Join(req.Write(bw), bw.Flush(), in.Read(bufio.NewReaderSize(&b, r.server.cfg.Limits.Header)))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx.Init(&in, peer, nil)
+	r.server.fast.Handler(&ctx)
+	return &ctx.Response
 }
 
 // do sends one request over a connection of its own.

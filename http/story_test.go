@@ -56,7 +56,7 @@ func TestStories(t *testing.T) {
 }
 
 func tell(t *testing.T, story string) string {
-	r := start(t)
+	r := unserved(t)
 	var out strings.Builder
 	said := false
 	for _, line := range strings.SplitAfter(story, "\n") {

@@ -12,8 +12,8 @@ import (
 // listSubscribers lists who is pushed of the services whose name and group contain what
 // is asked for, as far as this node pushes them.
 func (r *request) listSubscribers() error {
+	no, size := r.lenient("pageNo", 1), r.lenient("pageSize", 1000)
 	key := r.key()
-	no, size := r.page(1, 1000)
 	if r.err != nil {
 		return r.err
 	}
@@ -27,10 +27,10 @@ func (r *request) listSubscribers() error {
 		return cmp.Or(a.Key.Compare(b.Key), a.Addr.Compare(b.Addr))
 	})
 	page, count := pageOf(all, no, size), len(all)
-	if len(page) == 0 {
+	if size > 0 && no-1 > count/size {
 		count = 0 // Nacos's answer beyond the end
 	}
-	r.json(wire.AppendSubscribers(r.begin(), page, count))
+	r.json(wire.AppendSubscribers(r.begin(), page, count, r.is142()))
 	return nil
 }
 

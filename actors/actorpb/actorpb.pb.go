@@ -2609,6 +2609,7 @@ type Patch struct {
 	Enabled       *bool                  `protobuf:"varint,3,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"`
 	HasMetadata   bool                   `protobuf:"varint,4,opt,name=has_metadata,json=hasMetadata,proto3" json:"has_metadata,omitempty"`
 	Metadata      []string               `protobuf:"bytes,5,rep,name=metadata,proto3" json:"metadata,omitempty"`
+	Healthy       *bool                  `protobuf:"varint,6,opt,name=healthy,proto3,oneof" json:"healthy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2676,6 +2677,13 @@ func (x *Patch) GetMetadata() []string {
 		return x.Metadata
 	}
 	return nil
+}
+
+func (x *Patch) GetHealthy() bool {
+	if x != nil && x.Healthy != nil {
+		return *x.Healthy
+	}
+	return false
 }
 
 type EditMetadata struct {
@@ -4188,16 +4196,19 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x06Update\x12'\n" +
 	"\x04addr\x18\x01 \x01(\v2\x13.nactor.actors.AddrR\x04addr\x12\x1c\n" +
 	"\tephemeral\x18\x02 \x01(\bR\tephemeral\x120\n" +
-	"\aoverlay\x18\x03 \x01(\v2\x16.nactor.actors.OverlayR\aoverlay\"\xc2\x01\n" +
+	"\aoverlay\x18\x03 \x01(\v2\x16.nactor.actors.OverlayR\aoverlay\"\xed\x01\n" +
 	"\x05Patch\x12'\n" +
 	"\x04addr\x18\x01 \x01(\v2\x13.nactor.actors.AddrR\x04addr\x12\x1b\n" +
 	"\x06weight\x18\x02 \x01(\x01H\x00R\x06weight\x88\x01\x01\x12\x1d\n" +
 	"\aenabled\x18\x03 \x01(\bH\x01R\aenabled\x88\x01\x01\x12!\n" +
 	"\fhas_metadata\x18\x04 \x01(\bR\vhasMetadata\x12\x1a\n" +
-	"\bmetadata\x18\x05 \x03(\tR\bmetadataB\t\n" +
+	"\bmetadata\x18\x05 \x03(\tR\bmetadata\x12\x1d\n" +
+	"\ahealthy\x18\x06 \x01(\bH\x02R\ahealthy\x88\x01\x01B\t\n" +
 	"\a_weightB\n" +
 	"\n" +
-	"\b_enabled\"q\n" +
+	"\b_enabledB\n" +
+	"\n" +
+	"\b_healthy\"q\n" +
 	"\fEditMetadata\x12\x16\n" +
 	"\x06remove\x18\x01 \x01(\bR\x06remove\x12\x1a\n" +
 	"\bmetadata\x18\x02 \x03(\tR\bmetadata\x12-\n" +

@@ -287,7 +287,7 @@ func FromCommand(id uint64, key naming.Key, cmd naming.Command) (*Command, bool)
 	case naming.Update:
 		out.Command = &Command_Update{&Update{Addr: FromAddr(c.Addr), Ephemeral: c.Ephemeral, Overlay: fromOverlay(c.Addr, &c.Overlay)}}
 	case naming.Patch:
-		p := &Patch{Addr: FromAddr(c.Addr), Weight: c.Weight, Enabled: c.Enabled, HasMetadata: c.Metadata != nil}
+		p := &Patch{Addr: FromAddr(c.Addr), Weight: c.Weight, Enabled: c.Enabled, Healthy: c.Healthy, HasMetadata: c.Metadata != nil}
 		if c.Metadata != nil {
 			p.Metadata = fromMetadata(*c.Metadata)
 		}
@@ -351,7 +351,7 @@ func (c *Command) plain() naming.Command {
 	case *Command_Update:
 		return naming.Update{Addr: m.Update.GetAddr().Naming(), Ephemeral: m.Update.GetEphemeral(), Overlay: *m.Update.GetOverlay().naming()}
 	case *Command_Patch:
-		p := naming.Patch{Addr: m.Patch.GetAddr().Naming(), Weight: m.Patch.Weight, Enabled: m.Patch.Enabled}
+		p := naming.Patch{Addr: m.Patch.GetAddr().Naming(), Weight: m.Patch.Weight, Enabled: m.Patch.Enabled, Healthy: m.Patch.Healthy}
 		if m.Patch.GetHasMetadata() {
 			md := toMetadata(m.Patch.GetMetadata())
 			p.Metadata = &md
