@@ -84,9 +84,9 @@ func (r *request) catalogServices() error {
 	}
 	page := pageOf(list, no, min(size, maxPageSize))
 	if details {
-		r.json(wire.AppendCatalogDetails(r.begin(), page))
+		r.json(wire.AppendCatalogDetails(r.begin(), page, r.by1X()))
 	} else {
-		r.json(wire.AppendCatalogServices(r.begin(), page, len(list)))
+		r.json(wire.AppendCatalogServices(r.begin(), page, len(list), r.by1X()))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"html"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -76,6 +77,10 @@ func (s *Server) notFound(r *request) {
 		return
 	}
 	if allow := s.methods[trimSlash(path)]; allow != "" {
+		if method == fasthttp.MethodOptions { // Spring's answer; the route check of the naming API has none
+			r.Response.Header.Set(fasthttp.HeaderAllow, strings.ReplaceAll(allow, "GET", "GET, HEAD")+", OPTIONS")
+			return
+		}
 		r.Response.Header.Set(fasthttp.HeaderAllow, allow)
 		r.refuse(fasthttp.StatusMethodNotAllowed, "Request method '"+method+"' not supported")
 		return

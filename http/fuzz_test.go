@@ -49,6 +49,7 @@ func (f *registry) forget() {
 	clear(f.views)
 	clear(f.subs)
 	f.commands, f.kept, f.refused, f.set, f.namespaces = nil, nil, 0, nil, nil
+	f.switches = naming.DefaultSwitches()
 	f.layout = dual.Layout{Serves: dual.V2, DoubleWrite: true}
 }
 

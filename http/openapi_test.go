@@ -308,7 +308,7 @@ func TestOpenAPIOtherForms(t *testing.T) {
 	for _, tt := range []struct{ path, query string }{
 		{"/v1/ns/upgrade/ops/metrics", "json=true"},
 		{"/v1/ns/catalog/services", "pageNo=1&pageSize=10&withInstances=true"},
-		{"/v1/console/namespaces", "show=all"},
+		{"/v1/console/namespaces", "show=all&namespaceId="},
 		{"/v1/console/namespaces", "checkNamespaceIdExist=true&customNamespaceId=dev"},
 		{"/v1/ns/instance/list", "serviceName=none"},
 		{"/v1/ns/upgrade/ops/instance/list", "serviceName=none&ver=v1"},

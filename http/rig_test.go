@@ -94,6 +94,8 @@ func (f *registry) Do(ctx context.Context, key naming.Key, cmd naming.Command) (
 
 func (f *registry) step(key naming.Key, s *dual.Service, cmd naming.Command) naming.Effects {
 	rules := naming.DefaultRules()
+	rules.BeatInterval = time.Duration(f.switches.ClientBeatInterval) * time.Millisecond
+	rules.HealthCheck = f.switches.HealthCheckEnabled
 	e := s.Step(naming.Env{Now: f.now, Rules: &rules}, cmd)
 	if e.Err != nil {
 		return naming.Effects{Err: e.Err}
@@ -267,11 +269,16 @@ func (s settings) Switches() *naming.Switches {
 }
 
 func (s settings) SetSwitch(_ context.Context, entry, value string, debug bool) error {
-	if value == "bad" {
-		return naming.Invalid("malformed factor")
-	}
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
+	if s.f.fail != nil {
+		return s.f.fail
+	}
+	next, err := s.f.switches.Set(entry, value)
+	if err != nil {
+		return err
+	}
+	s.f.switches = next
 	s.f.set = append(s.f.set, fmt.Sprintf("%s=%s %t", entry, value, debug))
 	return nil
 }
@@ -288,6 +295,9 @@ func (s settings) CreateNamespace(_ context.Context, ns naming.Namespace) (bool,
 	}
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
+	if s.f.fail != nil {
+		return false, s.f.fail
+	}
 	s.f.namespaces = append(s.f.namespaces, ns)
 	return true, nil
 }
@@ -295,6 +305,9 @@ func (s settings) CreateNamespace(_ context.Context, ns naming.Namespace) (bool,
 func (s settings) UpdateNamespace(_ context.Context, ns naming.Namespace) error {
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
+	if s.f.fail != nil {
+		return s.f.fail
+	}
 	for i := range s.f.namespaces {
 		if s.f.namespaces[i].ID == ns.ID {
 			s.f.namespaces[i] = ns
@@ -306,6 +319,9 @@ func (s settings) UpdateNamespace(_ context.Context, ns naming.Namespace) error 
 func (s settings) RemoveNamespace(_ context.Context, id string) error {
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
+	if s.f.fail != nil {
+		return s.f.fail
+	}
 	s.f.namespaces = slices.DeleteFunc(s.f.namespaces, func(ns naming.Namespace) bool { return ns.ID == id })
 	return nil
 }
@@ -469,7 +485,11 @@ func (r *rig) handle(req *fasthttp.Request) *fasthttp.Response {
 		r.t.Fatal(err)
 	}
 	ctx.Init(&in, peer, nil)
+	ctx.Response.Header.SetNoDefaultContentType(true)
 	r.server.fast.Handler(&ctx)
+	if in.Header.IsHead() {
+		ctx.Response.ResetBody()
+	}
 	return &ctx.Response
 }
 

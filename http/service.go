@@ -105,9 +105,7 @@ func (r *request) listServices() error {
 			continue
 		}
 		if pass != nil {
-			if v, err := r.view(k); err != nil {
-				return err
-			} else if v == nil || !pass(v) {
+			if v := r.s.cfg.Reader.View(k); v == nil || !pass(v) {
 				continue
 			}
 		}
@@ -121,9 +119,10 @@ func (r *request) listServices() error {
 	return nil
 }
 
-// filter reads which services a list is to show. 2.0 passes over it; nil: all.
+// filter reads which services a list is to show; nil: all. 2.0 passes over it, and so do the
+// operations of the upgrade: each service would be a question to another node.
 func (r *request) filter() func(*naming.View) bool {
-	if !r.by1X() {
+	if !r.by1X() || r.structure != 0 {
 		return nil
 	}
 	s := r.textOf("selector")

@@ -2,7 +2,6 @@ package http
 
 import (
 	"context"
-	"os"
 	"strings"
 	"testing"
 
@@ -24,19 +23,6 @@ func (upgraded) ExplainUpgrade(context.Context) (switchover.Explanation, error) 
 	return switchover.Explanation{State: switchover.Initial(), Phase: switchover.Waiting, WaitsFor: []string{"10.0.0.2:8848 runs 1.4.2: replace it by 2.X"},
 		Members: []switchover.MemberExplanation{{ID: "a", Address: "10.0.0.1:8848", Reasons: []string{"1 services differ"},
 			Differing: []switchover.Differing{{Service: "public##g@@s", Differences: []string{"service is missing in v1"}}}}}}, nil
-}
-
-func TestUpgradeMetrics(t *testing.T) {
-	for query, file := range map[string]string{"": "testdata/upgrade_metrics.txt", "?json=true": "testdata/upgrade_metrics.json"} {
-		r := start(t)
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := r.send("GET", "/v1/ns/upgrade/ops/metrics"+query, "").body; got != string(want) {
-			t.Errorf("%s should be:\n%s", file, got)
-		}
-	}
 }
 
 // Whoever asks why a node does not serve yet gets an answer.

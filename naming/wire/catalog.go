@@ -55,8 +55,8 @@ func AppendCatalogInstances(dst []byte, key naming.Key, page []*naming.Instance,
 }
 
 // AppendCatalogServices appends the answer of GET /catalog/services: a page, and how many
-// services match in all.
-func AppendCatalogServices(dst []byte, page []*naming.View, count int) []byte {
+// services match in all. by1X: as the 1.x structure has them.
+func AppendCatalogServices(dst []byte, page []*naming.View, count int, by1X bool) []byte {
 	dst = appendIntField(dst, `{"count":`, int64(count))
 	dst = append(dst, `,"serviceList":[`...)
 	for i, v := range page {
@@ -66,7 +66,7 @@ func AppendCatalogServices(dst []byte, page []*naming.View, count int) []byte {
 		healthy, total := v.HealthyCount(), len(v.Instances)
 		dst = appendStringField(dst, `{"name":`, v.Key.Name)
 		dst = appendStringField(dst, `,"groupName":`, v.Key.Group)
-		dst = appendIntField(dst, `,"clusterCount":`, int64(len(v.Clusters())))
+		dst = appendIntField(dst, `,"clusterCount":`, int64(len(clustersOf(v, by1X))))
 		dst = appendIntField(dst, `,"ipCount":`, int64(total))
 		dst = appendIntField(dst, `,"healthyInstanceCount":`, int64(healthy))
 		// A string in Nacos. Unlike lists it does not ask whether the service has metadata.
@@ -78,7 +78,7 @@ func AppendCatalogServices(dst []byte, page []*naming.View, count int) []byte {
 }
 
 // AppendCatalogDetails appends the answer of GET /catalog/services with instances.
-func AppendCatalogDetails(dst []byte, page []*naming.View) []byte {
+func AppendCatalogDetails(dst []byte, page []*naming.View, by1X bool) []byte {
 	dst = append(dst, '[')
 	for i, v := range page {
 		if i > 0 {
@@ -87,7 +87,7 @@ func AppendCatalogDetails(dst []byte, page []*naming.View) []byte {
 		dst = appendStringField(dst, `{"serviceName":`, v.Key.Name)
 		dst = appendStringField(dst, `,"groupName":`, v.Key.Group)
 		dst = append(dst, `,"clusterMap":{`...)
-		for j, name := range v.Clusters() {
+		for j, name := range clustersOf(v, by1X) {
 			if j > 0 {
 				dst = append(dst, ',')
 			}

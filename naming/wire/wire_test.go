@@ -165,8 +165,8 @@ func TestService(t *testing.T) {
 	}}}, 1, false))
 	golden(t, "catalog_service", AppendCatalogService(nil, v, false))
 	golden(t, "catalog_instances", AppendCatalogInstances(nil, key, v.Instances[1:], 1, false))
-	golden(t, "catalog_services", AppendCatalogServices(nil, []*naming.View{v, {Key: key}}, 2))
-	golden(t, "catalog_details", AppendCatalogDetails(nil, []*naming.View{v}))
+	golden(t, "catalog_services", AppendCatalogServices(nil, []*naming.View{v, {Key: key}}, 2, false))
+	golden(t, "catalog_details", AppendCatalogDetails(nil, []*naming.View{v}, false))
 }
 
 func TestChecker(t *testing.T) {
