@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"time"
 
 	"nactor/naming"
 	"nactor/naming/wire"
@@ -44,16 +45,35 @@ func (r *request) operatorMetrics() error {
 		if !r.is142() {
 			b = strconv.AppendInt(append(b, `,"subscribeCount":`...), int64(n.Subscribers), 10)
 		}
-		// As in Nacos these are counts of the 1.x structure; where it is not kept they are 0.
-		m, l := r.s.cfg.Upgrade.UpgradeMetrics(), readLoad()
-		b = strconv.AppendInt(append(b, `,"raftNotifyTaskCount":0,"responsibleServiceCount":`...), int64(m.OwnServices1), 10)
-		b = strconv.AppendInt(append(b, `,"responsibleInstanceCount":`...), int64(m.OwnInstances1), 10)
+		services, instances := r.s.own.counts(r.s.cfg.Upgrade)
+		l := readLoad()
+		b = strconv.AppendInt(append(b, `,"raftNotifyTaskCount":0,"responsibleServiceCount":`...), int64(services), 10)
+		b = strconv.AppendInt(append(b, `,"responsibleInstanceCount":`...), int64(instances), 10)
 		b = wire.AppendDouble(append(b, `,"cpu":`...), l.cpu)
 		b = wire.AppendDouble(append(b, `,"load":`...), l.load)
 		b = wire.AppendDouble(append(b, `,"mem":`...), l.mem)
 	}
 	r.json(append(b, '}'))
 	return nil
+}
+
+// ownCounts are how much this node is responsible for of the 1.x structure, as in Nacos; 0
+// where it is not kept. Clients ask for the state of the server all the time, and counting is
+// a question to each service: it is done every 15 s, as in Nacos, and by one at a time.
+type ownCounts struct {
+	sync.Mutex
+	at                  time.Time
+	services, instances int
+}
+
+func (c *ownCounts) counts(u Upgrade) (services, instances int) {
+	c.Lock()
+	defer c.Unlock()
+	if now := time.Now(); c.at.IsZero() || now.Sub(c.at) > 15*time.Second {
+		m := u.UpgradeMetrics()
+		c.at, c.services, c.instances = now, m.OwnServices1, m.OwnInstances1
+	}
+	return c.services, c.instances
 }
 
 func (r *request) operatorServers() error {

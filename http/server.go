@@ -20,6 +20,7 @@ type Server struct {
 	conns   conns
 	metrics *metrics
 	pushes  pushBase
+	own     ownCounts
 	methods map[string]string // path to the methods it takes, for 405
 	is142   bool              // answers as Nacos 1.4.2
 }
