@@ -93,6 +93,8 @@ func TestUnknownRoutes(t *testing.T) {
 		none("GET", inst+"//list"),
 		none("GET", inst+"/list//"),
 		none("GET", inst+"%2Flist"),
+		none("GET", inst+"/%zz"),
+		none("GET", inst+"/list%00"),
 		none("GET", inst+";x/list"),
 		{"GET", "/v1/nsx", "", 404, spring("404", "Not Found", "No message available", "/nacos/v1/nsx")},
 		{"GET", "/", "", 404, spring("404", "Not Found", "No message available", "/nacos/")},

@@ -6,6 +6,7 @@ import (
 	"html"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/valyala/fasthttp"
 
@@ -36,7 +37,17 @@ func (r *request) fail(err error) {
 	r.SetStatusCode(status)
 	// Never HTML: the message may repeat what the client sent.
 	r.SetContentType(plainText)
-	r.SetBodyString(body)
+	r.SetBodyString(printable(body))
+}
+
+// printable replaces what is no text in what a client sent: broken UTF-8 and control characters.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return '?'
+		}
+		return c
+	}, strings.ToValidUTF8(s, "?"))
 }
 
 // refuse answers as Spring Boot does when a request finds no handler: a page for those who

@@ -113,7 +113,7 @@ func FuzzParams(f *testing.F) {
 }
 
 // check holds for every answer.
-func check(t *testing.T, fake *registry, logged *logs, ctx *fasthttp.RequestCtx) {
+func check(t testing.TB, fake *registry, logged *logs, ctx *fasthttp.RequestCtx) {
 	t.Helper()
 	code, body := ctx.Response.StatusCode(), ctx.Response.Body()
 	if s := logged.String(); strings.Contains(s, "panic") {
