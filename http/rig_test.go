@@ -45,6 +45,7 @@ type registry struct {
 	refused  int             // of the commands
 	revision uint64
 	fail     error
+	most     int // instances of a service; 0: no limit
 	panics   bool
 	block    chan struct{} // Do waits until it is closed
 	blocked  atomic.Int32  // calls that wait
@@ -95,7 +96,7 @@ func (f *registry) Do(ctx context.Context, key naming.Key, cmd naming.Command) (
 func (f *registry) step(key naming.Key, s *dual.Service, cmd naming.Command) naming.Effects {
 	rules := naming.DefaultRules()
 	rules.BeatInterval = time.Duration(f.switches.ClientBeatInterval) * time.Millisecond
-	rules.HealthCheck = f.switches.HealthCheckEnabled
+	rules.HealthCheck, rules.MaxInstances = f.switches.HealthCheckEnabled, f.most
 	e := s.Step(naming.Env{Now: f.now, Rules: &rules}, cmd)
 	if e.Err != nil {
 		return naming.Effects{Err: e.Err}

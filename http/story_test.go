@@ -129,6 +129,12 @@ func (r *teller) turn(what string) {
 		r.layout = dual.Layout{Serves: dual.V1}
 	case kind == "status":
 		r.registry.status.State, r.registry.status.Reason, _ = strings.Cut(rest, " ")
+	case kind == "most":
+		n, err := strconv.Atoi(rest)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.most = n
 	case kind == "unavailable":
 		if r.fail = nil; rest != "no more" {
 			r.fail = naming.Unavailable("%s", rest)

@@ -233,6 +233,7 @@ func (n *Node) rules(sw *naming.Switches) naming.Rules {
 	r.HealthCheck = sw.HealthCheckEnabled
 	r.Expire = n.cfg.ExpireInstance
 	r.EmptyService = n.cfg.EmptyService
+	r.MaxInstances = n.cfg.MaxInstances
 	return r
 }
 
