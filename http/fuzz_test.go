@@ -21,7 +21,7 @@ func handler(t testing.TB) (*registry, *logs, fasthttp.RequestHandler) {
 	t.Helper()
 	f, l := newRegistry(), &logs{}
 	s := New(Config{
-		Registry: f, Reader: f, Structures: f, Subscriptions: f, Settings: settings{f}, Members: node{f}, Inspector: node{f}, Upgrade: upgraded{},
+		Registry: f, Reader: f, Structures: f, Subscriptions: f, Audience: f, Settings: settings{f}, Members: node{f}, Inspector: node{f}, Upgrade: upgraded{},
 		Logger:      slog.New(slog.NewTextHandler(l, nil)),
 		PushAllowed: func(_, _ netip.Addr) bool { return true },
 	})

@@ -254,6 +254,27 @@ func (f *registry) Subscribe(key naming.Key, s naming.Subscriber) {
 	f.subs[key] = append(f.subs[key], s)
 }
 
+// elsewhere is who is subscribed on other nodes.
+var elsewhere = naming.Subscription{Key: naming.Key{Namespace: "public", Group: "far", Name: "away"}, Subscriber: naming.Subscriber{
+	Addr: netip.MustParseAddrPort("10.0.0.7:54321"), Agent: "Nacos-Go-Client:v1.1.6", App: "unknown"}}
+
+func (f *registry) SubscribersLike(_ context.Context, like naming.Key, everywhere bool) []naming.Subscription {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []naming.Subscription
+	for key, subs := range f.subs {
+		for _, s := range subs {
+			if key.Like(like) {
+				out = append(out, naming.Subscription{Key: key, Subscriber: s})
+			}
+		}
+	}
+	if everywhere && elsewhere.Key.Like(like) {
+		out = append(out, elsewhere, elsewhere)
+	}
+	return out
+}
+
 func (f *registry) Subscribers(key naming.Key) []naming.Subscriber {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -426,7 +447,7 @@ func start(t testing.TB, change ...func(*Config)) *rig {
 func unserved(t testing.TB, change ...func(*Config)) *rig {
 	r := &rig{t: t, registry: newRegistry(), logs: &logs{}}
 	cfg := Config{
-		Registry: r.registry, Reader: r.registry, Structures: r.registry, Subscriptions: r.registry, Settings: settings{r.registry},
+		Registry: r.registry, Reader: r.registry, Structures: r.registry, Subscriptions: r.registry, Audience: r.registry, Settings: settings{r.registry},
 		Members: node{r.registry}, Inspector: node{r.registry}, Upgrade: upgraded{}, Pushes: func() PushStats { return PushStats{Sent: 7, Failed: 2, AvgCost: 3e6, MaxCost: 9e6} },
 		Logger:      slog.New(slog.NewTextHandler(r.logs, nil)),
 		PushAllowed: func(_, _ netip.Addr) bool { return true },

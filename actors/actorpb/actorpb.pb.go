@@ -3418,6 +3418,196 @@ func (x *StructureAnswer) GetExtra() []*Key {
 	return nil
 }
 
+// SubscribersQuery asks a node who is subscribed there to the services like a key. It answers
+// SubscribersAnswer.
+type SubscribersQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Like          *Key                   `protobuf:"bytes,2,opt,name=like,proto3" json:"like,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubscribersQuery) Reset() {
+	*x = SubscribersQuery{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscribersQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscribersQuery) ProtoMessage() {}
+
+func (x *SubscribersQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscribersQuery.ProtoReflect.Descriptor instead.
+func (*SubscribersQuery) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *SubscribersQuery) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *SubscribersQuery) GetLike() *Key {
+	if x != nil {
+		return x.Like
+	}
+	return nil
+}
+
+type SubscribersAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Subscriptions []*Subscription        `protobuf:"bytes,2,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubscribersAnswer) Reset() {
+	*x = SubscribersAnswer{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscribersAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscribersAnswer) ProtoMessage() {}
+
+func (x *SubscribersAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscribersAnswer.ProtoReflect.Descriptor instead.
+func (*SubscribersAnswer) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *SubscribersAnswer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *SubscribersAnswer) GetSubscriptions() []*Subscription {
+	if x != nil {
+		return x.Subscriptions
+	}
+	return nil
+}
+
+type Subscription struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           *Key                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Addr          string                 `protobuf:"bytes,2,opt,name=addr,proto3" json:"addr,omitempty"` // ip:port
+	Agent         string                 `protobuf:"bytes,3,opt,name=agent,proto3" json:"agent,omitempty"`
+	App           string                 `protobuf:"bytes,4,opt,name=app,proto3" json:"app,omitempty"`
+	Clusters      string                 `protobuf:"bytes,5,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	Connection    string                 `protobuf:"bytes,6,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Subscription) Reset() {
+	*x = Subscription{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Subscription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Subscription) ProtoMessage() {}
+
+func (x *Subscription) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Subscription.ProtoReflect.Descriptor instead.
+func (*Subscription) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *Subscription) GetKey() *Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Subscription) GetAddr() string {
+	if x != nil {
+		return x.Addr
+	}
+	return ""
+}
+
+func (x *Subscription) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *Subscription) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *Subscription) GetClusters() string {
+	if x != nil {
+		return x.Clusters
+	}
+	return ""
+}
+
+func (x *Subscription) GetConnection() string {
+	if x != nil {
+		return x.Connection
+	}
+	return ""
+}
+
 // ActorQuery asks an active service about itself. Its node answers ActorAnswer.
 type ActorQuery struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3429,7 +3619,7 @@ type ActorQuery struct {
 
 func (x *ActorQuery) Reset() {
 	*x = ActorQuery{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3441,7 +3631,7 @@ func (x *ActorQuery) String() string {
 func (*ActorQuery) ProtoMessage() {}
 
 func (x *ActorQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3454,7 +3644,7 @@ func (x *ActorQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorQuery.ProtoReflect.Descriptor instead.
 func (*ActorQuery) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{47}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ActorQuery) GetId() uint64 {
@@ -3492,7 +3682,7 @@ type ActorAnswer struct {
 
 func (x *ActorAnswer) Reset() {
 	*x = ActorAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3504,7 +3694,7 @@ func (x *ActorAnswer) String() string {
 func (*ActorAnswer) ProtoMessage() {}
 
 func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3517,7 +3707,7 @@ func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorAnswer.ProtoReflect.Descriptor instead.
 func (*ActorAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ActorAnswer) GetId() uint64 {
@@ -3630,7 +3820,7 @@ type UpgradeReport struct {
 
 func (x *UpgradeReport) Reset() {
 	*x = UpgradeReport{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3642,7 +3832,7 @@ func (x *UpgradeReport) String() string {
 func (*UpgradeReport) ProtoMessage() {}
 
 func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3655,7 +3845,7 @@ func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeReport.ProtoReflect.Descriptor instead.
 func (*UpgradeReport) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *UpgradeReport) GetProcess() string {
@@ -3738,7 +3928,7 @@ type UpgradeDiffering struct {
 
 func (x *UpgradeDiffering) Reset() {
 	*x = UpgradeDiffering{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3750,7 +3940,7 @@ func (x *UpgradeDiffering) String() string {
 func (*UpgradeDiffering) ProtoMessage() {}
 
 func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3763,7 +3953,7 @@ func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeDiffering.ProtoReflect.Descriptor instead.
 func (*UpgradeDiffering) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *UpgradeDiffering) GetService() string {
@@ -3792,7 +3982,7 @@ type UpgradeAsk struct {
 
 func (x *UpgradeAsk) Reset() {
 	*x = UpgradeAsk{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3804,7 +3994,7 @@ func (x *UpgradeAsk) String() string {
 func (*UpgradeAsk) ProtoMessage() {}
 
 func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3817,7 +4007,7 @@ func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeAsk.ProtoReflect.Descriptor instead.
 func (*UpgradeAsk) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{51}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *UpgradeAsk) GetRound() uint64 {
@@ -3845,7 +4035,7 @@ type UpgradeExplain struct {
 
 func (x *UpgradeExplain) Reset() {
 	*x = UpgradeExplain{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3857,7 +4047,7 @@ func (x *UpgradeExplain) String() string {
 func (*UpgradeExplain) ProtoMessage() {}
 
 func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3870,7 +4060,7 @@ func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeExplain.ProtoReflect.Descriptor instead.
 func (*UpgradeExplain) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{52}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *UpgradeExplain) GetId() uint64 {
@@ -3889,7 +4079,7 @@ type UpgradeClose struct {
 
 func (x *UpgradeClose) Reset() {
 	*x = UpgradeClose{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3901,7 +4091,7 @@ func (x *UpgradeClose) String() string {
 func (*UpgradeClose) ProtoMessage() {}
 
 func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3914,7 +4104,7 @@ func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeClose.ProtoReflect.Descriptor instead.
 func (*UpgradeClose) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{53}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *UpgradeClose) GetId() uint64 {
@@ -3936,7 +4126,7 @@ type UpgradeAnswer struct {
 
 func (x *UpgradeAnswer) Reset() {
 	*x = UpgradeAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3948,7 +4138,7 @@ func (x *UpgradeAnswer) String() string {
 func (*UpgradeAnswer) ProtoMessage() {}
 
 func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3961,7 +4151,7 @@ func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeAnswer.ProtoReflect.Descriptor instead.
 func (*UpgradeAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{54}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *UpgradeAnswer) GetId() uint64 {
@@ -4261,7 +4451,22 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04kept\x18\x02 \x01(\bR\x04kept\x12,\n" +
 	"\amissing\x18\x03 \x03(\v2\x12.nactor.actors.KeyR\amissing\x12(\n" +
-	"\x05extra\x18\x04 \x03(\v2\x12.nactor.actors.KeyR\x05extra\"8\n" +
+	"\x05extra\x18\x04 \x03(\v2\x12.nactor.actors.KeyR\x05extra\"J\n" +
+	"\x10SubscribersQuery\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12&\n" +
+	"\x04like\x18\x02 \x01(\v2\x12.nactor.actors.KeyR\x04like\"f\n" +
+	"\x11SubscribersAnswer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12A\n" +
+	"\rsubscriptions\x18\x02 \x03(\v2\x1b.nactor.actors.SubscriptionR\rsubscriptions\"\xac\x01\n" +
+	"\fSubscription\x12$\n" +
+	"\x03key\x18\x01 \x01(\v2\x12.nactor.actors.KeyR\x03key\x12\x12\n" +
+	"\x04addr\x18\x02 \x01(\tR\x04addr\x12\x14\n" +
+	"\x05agent\x18\x03 \x01(\tR\x05agent\x12\x10\n" +
+	"\x03app\x18\x04 \x01(\tR\x03app\x12\x1a\n" +
+	"\bclusters\x18\x05 \x01(\tR\bclusters\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x06 \x01(\tR\n" +
+	"connection\"8\n" +
 	"\n" +
 	"ActorQuery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
@@ -4325,63 +4530,66 @@ func file_actors_actorpb_actorpb_proto_rawDescGZIP() []byte {
 	return file_actors_actorpb_actorpb_proto_rawDescData
 }
 
-var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_actors_actorpb_actorpb_proto_goTypes = []any{
-	(*Key)(nil),              // 0: nactor.actors.Key
-	(*Addr)(nil),             // 1: nactor.actors.Addr
-	(*Instance)(nil),         // 2: nactor.actors.Instance
-	(*Overlay)(nil),          // 3: nactor.actors.Overlay
-	(*Checker)(nil),          // 4: nactor.actors.Checker
-	(*ClusterMeta)(nil),      // 5: nactor.actors.ClusterMeta
-	(*Meta)(nil),             // 6: nactor.actors.Meta
-	(*Revision)(nil),         // 7: nactor.actors.Revision
-	(*View)(nil),             // 8: nactor.actors.View
-	(*Delta)(nil),            // 9: nactor.actors.Delta
-	(*Packet)(nil),           // 10: nactor.actors.Packet
-	(*Ack)(nil),              // 11: nactor.actors.Ack
-	(*Deltas)(nil),           // 12: nactor.actors.Deltas
-	(*Digest)(nil),           // 13: nactor.actors.Digest
-	(*Entry)(nil),            // 14: nactor.actors.Entry
-	(*Listing)(nil),          // 15: nactor.actors.Listing
-	(*Pull)(nil),             // 16: nactor.actors.Pull
-	(*Views)(nil),            // 17: nactor.actors.Views
-	(*Gone)(nil),             // 18: nactor.actors.Gone
-	(*Synced)(nil),           // 19: nactor.actors.Synced
-	(*Claim)(nil),            // 20: nactor.actors.Claim
-	(*Claimed)(nil),          // 21: nactor.actors.Claimed
-	(*Handoff)(nil),          // 22: nactor.actors.Handoff
-	(*Heritage)(nil),         // 23: nactor.actors.Heritage
-	(*Tombstone)(nil),        // 24: nactor.actors.Tombstone
-	(*Commands)(nil),         // 25: nactor.actors.Commands
-	(*Command)(nil),          // 26: nactor.actors.Command
-	(*Empty)(nil),            // 27: nactor.actors.Empty
-	(*In)(nil),               // 28: nactor.actors.In
-	(*Show)(nil),             // 29: nactor.actors.Show
-	(*Register)(nil),         // 30: nactor.actors.Register
-	(*Deregister)(nil),       // 31: nactor.actors.Deregister
-	(*Beat)(nil),             // 32: nactor.actors.Beat
-	(*Update)(nil),           // 33: nactor.actors.Update
-	(*Patch)(nil),            // 34: nactor.actors.Patch
-	(*EditMetadata)(nil),     // 35: nactor.actors.EditMetadata
-	(*SetHealth)(nil),        // 36: nactor.actors.SetHealth
-	(*Replies)(nil),          // 37: nactor.actors.Replies
-	(*Reply)(nil),            // 38: nactor.actors.Reply
-	(*Beats)(nil),            // 39: nactor.actors.Beats
-	(*ServiceBeats)(nil),     // 40: nactor.actors.ServiceBeats
-	(*BeatsTaken)(nil),       // 41: nactor.actors.BeatsTaken
-	(*ActorsQuery)(nil),      // 42: nactor.actors.ActorsQuery
-	(*ActorsAnswer)(nil),     // 43: nactor.actors.ActorsAnswer
-	(*Activation)(nil),       // 44: nactor.actors.Activation
-	(*StructureQuery)(nil),   // 45: nactor.actors.StructureQuery
-	(*StructureAnswer)(nil),  // 46: nactor.actors.StructureAnswer
-	(*ActorQuery)(nil),       // 47: nactor.actors.ActorQuery
-	(*ActorAnswer)(nil),      // 48: nactor.actors.ActorAnswer
-	(*UpgradeReport)(nil),    // 49: nactor.actors.UpgradeReport
-	(*UpgradeDiffering)(nil), // 50: nactor.actors.UpgradeDiffering
-	(*UpgradeAsk)(nil),       // 51: nactor.actors.UpgradeAsk
-	(*UpgradeExplain)(nil),   // 52: nactor.actors.UpgradeExplain
-	(*UpgradeClose)(nil),     // 53: nactor.actors.UpgradeClose
-	(*UpgradeAnswer)(nil),    // 54: nactor.actors.UpgradeAnswer
+	(*Key)(nil),               // 0: nactor.actors.Key
+	(*Addr)(nil),              // 1: nactor.actors.Addr
+	(*Instance)(nil),          // 2: nactor.actors.Instance
+	(*Overlay)(nil),           // 3: nactor.actors.Overlay
+	(*Checker)(nil),           // 4: nactor.actors.Checker
+	(*ClusterMeta)(nil),       // 5: nactor.actors.ClusterMeta
+	(*Meta)(nil),              // 6: nactor.actors.Meta
+	(*Revision)(nil),          // 7: nactor.actors.Revision
+	(*View)(nil),              // 8: nactor.actors.View
+	(*Delta)(nil),             // 9: nactor.actors.Delta
+	(*Packet)(nil),            // 10: nactor.actors.Packet
+	(*Ack)(nil),               // 11: nactor.actors.Ack
+	(*Deltas)(nil),            // 12: nactor.actors.Deltas
+	(*Digest)(nil),            // 13: nactor.actors.Digest
+	(*Entry)(nil),             // 14: nactor.actors.Entry
+	(*Listing)(nil),           // 15: nactor.actors.Listing
+	(*Pull)(nil),              // 16: nactor.actors.Pull
+	(*Views)(nil),             // 17: nactor.actors.Views
+	(*Gone)(nil),              // 18: nactor.actors.Gone
+	(*Synced)(nil),            // 19: nactor.actors.Synced
+	(*Claim)(nil),             // 20: nactor.actors.Claim
+	(*Claimed)(nil),           // 21: nactor.actors.Claimed
+	(*Handoff)(nil),           // 22: nactor.actors.Handoff
+	(*Heritage)(nil),          // 23: nactor.actors.Heritage
+	(*Tombstone)(nil),         // 24: nactor.actors.Tombstone
+	(*Commands)(nil),          // 25: nactor.actors.Commands
+	(*Command)(nil),           // 26: nactor.actors.Command
+	(*Empty)(nil),             // 27: nactor.actors.Empty
+	(*In)(nil),                // 28: nactor.actors.In
+	(*Show)(nil),              // 29: nactor.actors.Show
+	(*Register)(nil),          // 30: nactor.actors.Register
+	(*Deregister)(nil),        // 31: nactor.actors.Deregister
+	(*Beat)(nil),              // 32: nactor.actors.Beat
+	(*Update)(nil),            // 33: nactor.actors.Update
+	(*Patch)(nil),             // 34: nactor.actors.Patch
+	(*EditMetadata)(nil),      // 35: nactor.actors.EditMetadata
+	(*SetHealth)(nil),         // 36: nactor.actors.SetHealth
+	(*Replies)(nil),           // 37: nactor.actors.Replies
+	(*Reply)(nil),             // 38: nactor.actors.Reply
+	(*Beats)(nil),             // 39: nactor.actors.Beats
+	(*ServiceBeats)(nil),      // 40: nactor.actors.ServiceBeats
+	(*BeatsTaken)(nil),        // 41: nactor.actors.BeatsTaken
+	(*ActorsQuery)(nil),       // 42: nactor.actors.ActorsQuery
+	(*ActorsAnswer)(nil),      // 43: nactor.actors.ActorsAnswer
+	(*Activation)(nil),        // 44: nactor.actors.Activation
+	(*StructureQuery)(nil),    // 45: nactor.actors.StructureQuery
+	(*StructureAnswer)(nil),   // 46: nactor.actors.StructureAnswer
+	(*SubscribersQuery)(nil),  // 47: nactor.actors.SubscribersQuery
+	(*SubscribersAnswer)(nil), // 48: nactor.actors.SubscribersAnswer
+	(*Subscription)(nil),      // 49: nactor.actors.Subscription
+	(*ActorQuery)(nil),        // 50: nactor.actors.ActorQuery
+	(*ActorAnswer)(nil),       // 51: nactor.actors.ActorAnswer
+	(*UpgradeReport)(nil),     // 52: nactor.actors.UpgradeReport
+	(*UpgradeDiffering)(nil),  // 53: nactor.actors.UpgradeDiffering
+	(*UpgradeAsk)(nil),        // 54: nactor.actors.UpgradeAsk
+	(*UpgradeExplain)(nil),    // 55: nactor.actors.UpgradeExplain
+	(*UpgradeClose)(nil),      // 56: nactor.actors.UpgradeClose
+	(*UpgradeAnswer)(nil),     // 57: nactor.actors.UpgradeAnswer
 }
 var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	2,  // 0: nactor.actors.Instance.registered:type_name -> nactor.actors.Instance
@@ -4459,13 +4667,16 @@ var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	44, // 72: nactor.actors.ActorsAnswer.actors:type_name -> nactor.actors.Activation
 	0,  // 73: nactor.actors.StructureAnswer.missing:type_name -> nactor.actors.Key
 	0,  // 74: nactor.actors.StructureAnswer.extra:type_name -> nactor.actors.Key
-	7,  // 75: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
-	50, // 76: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
-	77, // [77:77] is the sub-list for method output_type
-	77, // [77:77] is the sub-list for method input_type
-	77, // [77:77] is the sub-list for extension type_name
-	77, // [77:77] is the sub-list for extension extendee
-	0,  // [0:77] is the sub-list for field type_name
+	0,  // 75: nactor.actors.SubscribersQuery.like:type_name -> nactor.actors.Key
+	49, // 76: nactor.actors.SubscribersAnswer.subscriptions:type_name -> nactor.actors.Subscription
+	0,  // 77: nactor.actors.Subscription.key:type_name -> nactor.actors.Key
+	7,  // 78: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
+	53, // 79: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
+	80, // [80:80] is the sub-list for method output_type
+	80, // [80:80] is the sub-list for method input_type
+	80, // [80:80] is the sub-list for extension type_name
+	80, // [80:80] is the sub-list for extension extendee
+	0,  // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorpb_actorpb_proto_init() }
@@ -4507,7 +4718,7 @@ func file_actors_actorpb_actorpb_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorpb_actorpb_proto_rawDesc), len(file_actors_actorpb_actorpb_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   55,
+			NumMessages:   58,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

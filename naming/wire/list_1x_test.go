@@ -110,7 +110,7 @@ func TestOther1XForms(t *testing.T) {
 	golden(t, "service_1x", AppendService(nil, key, v, true))
 	golden(t, "catalog_service_1x", AppendCatalogService(nil, v, true))
 	golden(t, "catalog_instances_1x", AppendCatalogInstances(nil, key, v.Instances, 1, true))
-	golden(t, "subscribers_142", AppendSubscribers(nil, []Subscription{{Key: key, Subscriber: naming.Subscriber{
+	golden(t, "subscribers_142", AppendSubscribers(nil, []naming.Subscription{{Key: key, Subscriber: naming.Subscriber{
 		Addr: netip.MustParseAddrPort("10.0.0.1:54321"), Agent: "Nacos-Go-Client:v1.1.6", App: "unknown",
 	}}}, 1, true))
 	if !HasCluster(v, "web", true) || HasCluster(v, "web", false) || !HasCluster(v, "DEFAULT", false) {

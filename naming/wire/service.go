@@ -91,7 +91,7 @@ func AppendServiceList(dst []byte, names []string, count int) []byte {
 
 // AppendSubscribers appends the answer of GET /service/subscribers. Nacos 1.4.2 (as142) tells
 // neither port nor clusters.
-func AppendSubscribers(dst []byte, list []Subscription, count int, as142 bool) []byte {
+func AppendSubscribers(dst []byte, list []naming.Subscription, count int, as142 bool) []byte {
 	dst = append(dst, `{"subscribers":[`...)
 	for i, s := range list {
 		if i > 0 {
@@ -115,10 +115,4 @@ func AppendSubscribers(dst []byte, list []Subscription, count int, as142 bool) [
 	}
 	dst = appendIntField(dst, `],"count":`, int64(count))
 	return append(dst, '}')
-}
-
-// Subscription is a subscriber and what it subscribes to.
-type Subscription struct {
-	Key naming.Key
-	naming.Subscriber
 }

@@ -160,7 +160,7 @@ func TestService(t *testing.T) {
 	golden(t, "service", AppendService(nil, key, v, false))
 	golden(t, "service_list", AppendServiceList(nil, []string{"s1", "s2"}, 7))
 	golden(t, "service_list_empty", AppendServiceList(nil, nil, 0))
-	golden(t, "subscribers", AppendSubscribers(nil, []Subscription{{key, naming.Subscriber{
+	golden(t, "subscribers", AppendSubscribers(nil, []naming.Subscription{{Key: key, Subscriber: naming.Subscriber{
 		Addr: netip.MustParseAddrPort("10.0.0.1:54321"), Agent: "Nacos-Go-Client:v1.1.6", App: "unknown",
 	}}}, 1, false))
 	golden(t, "catalog_service", AppendCatalogService(nil, v, false))
