@@ -138,3 +138,21 @@ func TestFilter(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkListBy1X(b *testing.B) {
+	v := ten()
+	v.Meta = &naming.ServiceMeta{}
+	var dst []byte
+	b.Run("kept", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			dst = AppendListBy1X(dst[:0], key, v, query(""))
+		}
+	})
+	b.Run("1.4.2", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			dst = AppendList142(dst[:0], key, v, Query142{Query: query(""), Grouped: true})
+		}
+	})
+}
