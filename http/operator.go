@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"nactor/naming"
@@ -59,21 +60,33 @@ func (r *request) operatorMetrics() error {
 
 // ownCounts are how much this node is responsible for of the 1.x structure, as in Nacos; 0
 // where it is not kept. Clients ask for the state of the server all the time, and counting is
-// a question to each service: it is done every 15 s, as in Nacos, and by one at a time.
+// a question to each service: it is done every 15 s, as in Nacos, and by one at a time. The
+// others take the last count.
 type ownCounts struct {
-	sync.Mutex
+	counting sync.Mutex
+	last     atomic.Pointer[ownCount]
+}
+
+type ownCount struct {
 	at                  time.Time
 	services, instances int
 }
 
 func (c *ownCounts) counts(u Upgrade) (services, instances int) {
-	c.Lock()
-	defer c.Unlock()
-	if now := time.Now(); c.at.IsZero() || now.Sub(c.at) > 15*time.Second {
-		m := u.UpgradeMetrics()
-		c.at, c.services, c.instances = now, m.OwnServices1, m.OwnInstances1
+	last := c.last.Load()
+	switch {
+	case last == nil:
+		c.counting.Lock()
+	case time.Since(last.at) < 15*time.Second || !c.counting.TryLock():
+		return last.services, last.instances
 	}
-	return c.services, c.instances
+	defer c.counting.Unlock()
+	if again := c.last.Load(); again != last {
+		return again.services, again.instances
+	}
+	m := u.UpgradeMetrics()
+	c.last.Store(&ownCount{time.Now(), m.OwnServices1, m.OwnInstances1})
+	return m.OwnServices1, m.OwnInstances1
 }
 
 func (r *request) operatorServers() error {
