@@ -62,6 +62,11 @@ func (a *asker) receive(from string, message proto.Message) {
 			}
 			a.Peers.Send(from, inboxAsk, out)
 		})
+	case *actorpb.SubscribersQuery:
+		list := a.Views.SubscribersLike(m.Like.Naming())
+		a.Peers.Send(from, inboxAsk, actorpb.FromSubscriptions(m.Id, list[:min(maxShown, len(list))]))
+	case *actorpb.SubscribersAnswer:
+		a.questions.Answer(m.Id, m)
 	case *actorpb.StructureAnswer:
 		a.questions.Answer(m.Id, m)
 	case *actorpb.ActorsAnswer:

@@ -16,9 +16,23 @@ func (r *request) editMetadata(remove bool) error {
 	if len(r.required("metadata")) == 0 {
 		r.fault(naming.Invalid("Param 'metadata' is required."))
 	}
+	kind := string(r.optional("consistencyType"))
 	cmd := naming.EditMetadata{Remove: remove, Metadata: r.metadata(), Targets: r.targets()}
 	if r.err != nil {
 		return r.err
+	}
+	if r.by1X() {
+		// There the kind stands for all instances of it, and nothing at all for none.
+		switch {
+		case kind == "ephemeral" || kind == "persist":
+			cmd.Targets = r.ofKind(key, kind == "ephemeral")
+		case kind != "":
+			cmd.Targets = nil
+		}
+		if len(cmd.Targets) == 0 {
+			r.json(wire.AppendUpdated(r.begin(), nil))
+			return nil
+		}
 	}
 	res, err := r.do(key, cmd)
 	if err != nil {
@@ -54,6 +68,21 @@ func (r *request) targets() []naming.Addr {
 		r.faultIf(checkName("clusterName", []byte(a.Cluster)))
 		r.faultIf(a.Check())
 		out = append(out, a)
+	}
+	return out
+}
+
+// ofKind returns the ephemeral or the persistent instances of a service.
+func (r *request) ofKind(key naming.Key, ephemeral bool) []naming.Addr {
+	v := r.s.cfg.Reader.View(key)
+	if v == nil {
+		return nil
+	}
+	var out []naming.Addr
+	for _, in := range v.Instances {
+		if in.Ephemeral == ephemeral {
+			out = append(out, in.Addr())
+		}
 	}
 	return out
 }

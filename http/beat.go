@@ -60,6 +60,10 @@ func (r *request) beat() error {
 	if res.Known && res.Interval > 0 {
 		interval = res.Interval.Milliseconds()
 	}
+	if !res.Known && r.is142() {
+		r.json(wire.AppendBeatUnknown142(r.begin(), interval))
+		return nil
+	}
 	r.json(wire.AppendBeat(r.begin(), res.Known, interval, sw.LightBeatEnabled))
 	return nil
 }

@@ -1,6 +1,9 @@
 package http
 
 import (
+	"slices"
+	"strings"
+
 	"nactor/naming"
 	"nactor/naming/wire"
 )
@@ -14,9 +17,9 @@ func (r *request) catalogService() error {
 	}
 	v := r.s.cfg.Reader.View(key)
 	if v == nil {
-		return naming.NotFound("service %s is not found!", key.Grouped())
+		return r.notInCatalog(key)
 	}
-	r.json(wire.AppendCatalogService(r.begin(), v))
+	r.json(wire.AppendCatalogService(r.begin(), v, r.by1X()))
 	return nil
 }
 
@@ -32,7 +35,11 @@ func (r *request) catalogInstances() error {
 	}
 	v := r.s.cfg.Reader.View(key)
 	if v == nil {
-		return naming.NotFound("service %s is not found!", key.Grouped())
+		return r.notInCatalog(key)
+	}
+	by1X := r.by1X()
+	if !wire.HasCluster(v, cluster, by1X) {
+		return naming.NotFound("cluster %s is not found!", cluster)
 	}
 	var list []*naming.Instance
 	for _, in := range v.Instances {
@@ -40,11 +47,17 @@ func (r *request) catalogInstances() error {
 			list = append(list, in)
 		}
 	}
-	if len(list) == 0 {
-		return naming.NotFound("cluster %s is not found!", cluster)
-	}
-	r.json(wire.AppendCatalogInstances(r.begin(), key, pageOf(list, no, size), len(list)))
+	r.json(wire.AppendCatalogInstances(r.begin(), key, pageOf(list, no, size), len(list), by1X))
 	return nil
+}
+
+// notInCatalog is the error for an unknown service; 2.0.3 by the logic of 1.X leaves out its
+// group.
+func (r *request) notInCatalog(key naming.Key) error {
+	if r.by1X() && !r.is142() {
+		return naming.Rejected("service not found, namespace: %s, serviceName: %s", key.Namespace, key.Name)
+	}
+	return naming.NotFound("service %s is not found!", key.Grouped())
 }
 
 func (r *request) catalogServices() error {
@@ -53,6 +66,10 @@ func (r *request) catalogServices() error {
 	occupied := r.springBool("hasIpCount", false)
 	no, size := r.springPrimitive("pageNo"), r.springPrimitive("pageSize")
 	match := r.pattern("serviceNameParam", r.springOr("groupNameParam", "")+"*@@*"+r.springOr("serviceNameParam", ""))
+	with := ""
+	if r.by1X() && !details { // 2.0 passes over it
+		with = strings.TrimSpace(r.springOr("instance", ""))
+	}
 	if r.err != nil {
 		return r.err
 	}
@@ -61,17 +78,24 @@ func (r *request) catalogServices() error {
 		if !match(k.Grouped()) {
 			continue
 		}
-		if v := r.s.cfg.Reader.View(k); v != nil && (!occupied || len(v.Instances) > 0) {
+		if v := r.s.cfg.Reader.View(k); v != nil && (!occupied || len(v.Instances) > 0) && (with == "" || hasInstance(v, with)) {
 			list = append(list, v)
 		}
 	}
 	page := pageOf(list, no, min(size, maxPageSize))
 	if details {
-		r.json(wire.AppendCatalogDetails(r.begin(), page))
+		r.json(wire.AppendCatalogDetails(r.begin(), page, r.by1X()))
 	} else {
-		r.json(wire.AppendCatalogServices(r.begin(), page, len(list)))
+		r.json(wire.AppendCatalogServices(r.begin(), page, len(list), r.by1X()))
 	}
 	return nil
+}
+
+// hasInstance reports whether a service has an instance at "ip" or "ip:port".
+func hasInstance(v *naming.View, at string) bool {
+	return slices.ContainsFunc(v.Instances, func(in *naming.Instance) bool {
+		return in.IP == at || in.IP+":"+itoa(in.Port) == at
+	})
 }
 
 // checkTimes tells how long checks take, by cluster: -1, Nacos's word for not known, as
@@ -83,7 +107,7 @@ func (r *request) checkTimes() error {
 	}
 	v := r.s.cfg.Reader.View(key)
 	if v == nil {
-		return naming.Rejected("service not found, namespace: %s, serviceName: %s", key.Namespace, key.Grouped())
+		return r.unknown(key, naming.Invalid("request service doesn't exist"))
 	}
 	b := append(r.begin(), `{"clusters":[`...)
 	for i, name := range v.Clusters() {

@@ -16,6 +16,7 @@ type Config struct {
 	Reader        naming.Reader
 	Structures    naming.Structures
 	Subscriptions naming.Subscriptions
+	Audience      naming.Audience
 	Settings      naming.Settings
 	Members       Members
 	Upgrade       Upgrade

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"html"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/valyala/fasthttp"
 
@@ -35,7 +37,17 @@ func (r *request) fail(err error) {
 	r.SetStatusCode(status)
 	// Never HTML: the message may repeat what the client sent.
 	r.SetContentType(plainText)
-	r.SetBodyString(body)
+	r.SetBodyString(printable(body))
+}
+
+// printable replaces what is no text in what a client sent: broken UTF-8 and control characters.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return '?'
+		}
+		return c
+	}, strings.ToValidUTF8(s, "?"))
 }
 
 // refuse answers as Spring Boot does when a request finds no handler: a page for those who
@@ -76,6 +88,10 @@ func (s *Server) notFound(r *request) {
 		return
 	}
 	if allow := s.methods[trimSlash(path)]; allow != "" {
+		if method == fasthttp.MethodOptions { // Spring's answer; the route check of the naming API has none
+			r.Response.Header.Set(fasthttp.HeaderAllow, strings.ReplaceAll(allow, "GET", "GET, HEAD")+", OPTIONS")
+			return
+		}
 		r.Response.Header.Set(fasthttp.HeaderAllow, allow)
 		r.refuse(fasthttp.StatusMethodNotAllowed, "Request method '"+method+"' not supported")
 		return

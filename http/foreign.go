@@ -1,6 +1,9 @@
 package http
 
 import (
+	"encoding/json"
+	"strings"
+
 	"github.com/valyala/fasthttp"
 
 	"nactor/naming"
@@ -54,8 +57,16 @@ func (r *request) betweenServers() error {
 	return nil
 }
 
-// unknownMember is what Nacos answers a report of a server that is no member.
+// unknownMember is what Nacos answers a report of a server that is no member, and of none.
 func (r *request) unknownMember() error {
+	var m struct {
+		IP   string
+		Port int
+	}
+	if err := json.Unmarshal(r.Request.Body(), &m); err != nil || strings.TrimSpace(m.IP) == "" || m.Port <= 0 {
+		r.json(append(r.begin(), `{"code":400,"message":"Node information is illegal","data":null}`...))
+		return nil
+	}
 	r.json(append(r.begin(), restOK+`"false"`+"}"...))
 	return nil
 }

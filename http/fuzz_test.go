@@ -27,7 +27,7 @@ func offline(t testing.TB) (*registry, *logs, *Server) {
 	t.Helper()
 	f, l := newRegistry(), &logs{}
 	s := New(Config{
-		Registry: f, Reader: f, Structures: f, Subscriptions: f, Settings: settings{f}, Members: node{f}, Inspector: node{f}, Upgrade: upgraded{},
+		Registry: f, Reader: f, Structures: f, Subscriptions: f, Audience: f, Settings: settings{f}, Members: node{f}, Inspector: node{f}, Upgrade: upgraded{},
 		Logger:      slog.New(slog.NewTextHandler(l, nil)),
 		PushAllowed: func(_, _ netip.Addr) bool { return true },
 	})
@@ -55,6 +55,7 @@ func (f *registry) forget() {
 	clear(f.views)
 	clear(f.subs)
 	f.commands, f.kept, f.refused, f.set, f.namespaces = nil, nil, 0, nil, nil
+	f.switches = naming.DefaultSwitches()
 	f.layout = dual.Layout{Serves: dual.V2, DoubleWrite: true}
 }
 
@@ -118,7 +119,7 @@ func FuzzParams(f *testing.F) {
 }
 
 // check holds for every answer.
-func check(t *testing.T, fake *registry, logged *logs, ctx *fasthttp.RequestCtx) {
+func check(t testing.TB, fake *registry, logged *logs, ctx *fasthttp.RequestCtx) {
 	t.Helper()
 	code, body := ctx.Response.StatusCode(), ctx.Response.Body()
 	if s := logged.String(); strings.Contains(s, "panic") {

@@ -12,10 +12,15 @@ func (r *request) updateCluster() error {
 	port := r.requiredLenient("checkPort")
 	use := r.required("useInstancePort4Check")
 	checker := r.required("healthChecker")
-	cluster.Metadata = r.metadata()
 	if r.err == nil {
 		r.faultIf(checkText("healthChecker", checker))
 	}
+	if r.err == nil {
+		var err error
+		cluster.Checker, err = wire.ParseChecker(string(checker))
+		r.faultIf(err)
+	}
+	cluster.Metadata = r.metadata()
 	if r.err != nil {
 		return r.err
 	}
@@ -26,16 +31,11 @@ func (r *request) updateCluster() error {
 		return naming.Invalid("checkPort %d is not between 0 and 65535", port)
 	}
 	cluster.CheckPort, cluster.UseInstancePort = port, parseLoose(use)
-	var err error
-	if cluster.Checker, err = wire.ParseChecker(string(checker)); err != nil {
-		return err
-	}
 	return r.doOK(key, naming.UpdateCluster{Cluster: cluster})
 }
 
 // setHealth sets the health of a persistent instance that nobody else checks.
 func (r *request) setHealth() error {
-	key, addr := r.key(), r.addr()
 	flag := r.optional("healthy")
 	if len(flag) == 0 {
 		flag = r.optional("valid")
@@ -43,6 +43,7 @@ func (r *request) setHealth() error {
 	if len(flag) == 0 {
 		r.fault(naming.Invalid("Param 'healthy' is required."))
 	}
+	key, addr := r.key(), r.addr()
 	if r.err != nil {
 		return r.err
 	}

@@ -46,6 +46,9 @@ func (r *request) updateInstance() error {
 	if r.err != nil {
 		return r.err
 	}
+	if r.is142() && !r.java() {
+		return r.doOK(key, naming.Register{Instance: in})
+	}
 	return r.doOK(key, naming.Update{Addr: in.Addr(), Ephemeral: in.Ephemeral,
 		Overlay: naming.Overlay{Weight: in.Weight, Enabled: in.Enabled, Metadata: in.Metadata}})
 }
@@ -53,17 +56,21 @@ func (r *request) updateInstance() error {
 func (r *request) patchInstance() error {
 	key, addr := r.key(), r.addr()
 	patch := naming.Patch{Addr: addr}
+	if b := r.optional("metadata"); len(b) > 0 {
+		m := r.metadata()
+		patch.Metadata = &m
+	}
 	if b := r.optional("weight"); len(b) > 0 {
 		w := r.weight(1)
 		patch.Weight = &w
 	}
+	if b := r.optional("healthy"); len(b) > 0 {
+		h := parseLoose(b)
+		patch.Healthy = &h
+	}
 	if b := r.optional("enabled"); len(b) > 0 {
 		e := parseLoose(b)
 		patch.Enabled = &e
-	}
-	if b := r.optional("metadata"); len(b) > 0 {
-		m := r.metadata()
-		patch.Metadata = &m
 	}
 	if r.err != nil {
 		return r.err
@@ -139,11 +146,11 @@ func (r *request) showInstance() error {
 	if r.err != nil {
 		return r.err
 	}
-	v, err := r.detail(key)
+	v, err := r.detail(key, naming.NotFound("no service %s found!", key.Grouped()))
 	if err != nil {
 		return err
 	}
-	if v == nil || len(v.Instances) == 0 || r.structure == naming.V1 && !slices.Contains(v.Clusters(), addr.Cluster) {
+	if v == nil || len(v.Instances) == 0 || r.by1X() && !slices.Contains(v.Clusters(), addr.Cluster) {
 		return naming.NotFound("no ips found for cluster %s in service %s", addr.Cluster, key.Grouped())
 	}
 	in := v.Find(addr)

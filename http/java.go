@@ -53,18 +53,7 @@ func numberFormat(s string) error {
 }
 
 // echo returns a bad value as an error repeats it: short and printable.
-func echo(b []byte) string {
-	s := string(b)
-	if len(s) > maxEcho {
-		s = s[:maxEcho] + "…"
-	}
-	return strings.Map(func(c rune) rune {
-		if c < 0x20 || c == 0x7f {
-			return '?'
-		}
-		return c
-	}, strings.ToValidUTF8(s, "?"))
-}
+func echo(b []byte) string { return printable(cut(string(b))) }
 
 // parseLoose is Nacos's BooleanUtils.toBoolean.
 func parseLoose(b []byte) bool {

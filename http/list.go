@@ -17,13 +17,20 @@ func (r *request) listInstances() error {
 		return r.err
 	}
 	sw := r.s.cfg.Settings.Switches()
+	by1X := r.by1X()
 	cache := sw.DefaultPushCacheMillis
-	if pushed := udpPort > 0 && sw.PushEnabled && r.subscribe(key, udpPort, clusters, sw); !pushed && r.s.cfg.By1X() {
+	if pushed := udpPort > 0 && sw.PushEnabled && r.subscribe(key, udpPort, clusters, sw); !pushed && by1X {
 		cache = sw.DefaultCacheMillis // 2.0 has one for all
 	}
-	r.json(wire.AppendList(r.begin(), key, r.s.cfg.Reader.View(key), wire.Query{
-		Clusters: clusters, HealthyOnly: healthyOnly, CacheMillis: cache, Now: time.Now(),
-	}))
+	v, q := r.s.cfg.Reader.View(key), wire.Query{Clusters: clusters, HealthyOnly: healthyOnly, CacheMillis: cache, Now: time.Now()}
+	switch {
+	case r.is142():
+		return r.list142(key, v, q)
+	case by1X:
+		r.json(wire.AppendListBy1X(r.begin(), key, v, q))
+	default:
+		r.json(wire.AppendList(r.begin(), key, v, q))
+	}
 	return nil
 }
 
@@ -46,6 +53,10 @@ func (r *request) instanceStatuses() error {
 	if err != nil {
 		return err
 	}
-	r.json(wire.AppendStatuses(r.begin(), r.s.cfg.Reader.View(key)))
+	v := r.s.cfg.Reader.View(key)
+	if v == nil && r.by1X() {
+		return r.unknown(key, naming.NotFound("service: %s not found.", key.Grouped()))
+	}
+	r.json(wire.AppendStatuses(r.begin(), v))
 	return nil
 }

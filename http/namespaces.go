@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"nactor/naming"
@@ -13,21 +14,24 @@ import (
 
 var namespaceID = regexp.MustCompile(`^[\w-]+$`)
 
-// listNamespaces has three answers: whether an id is taken, one namespace, or all.
+// listNamespaces has three answers: whether an id is taken, one namespace, or all. Which one
+// is asked for stands in the query letter by letter (params of Spring's mappings).
 func (r *request) listNamespaces() error {
-	check := r.springBool("checkNamespaceIdExist", false)
-	show := r.springOr("show", "")
-	if r.err != nil {
-		return r.err
-	}
 	list := r.s.cfg.Settings.Namespaces()
-	if check {
-		id := r.springOr("customNamespaceId", "")
+	switch {
+	case string(r.raw("checkNamespaceIdExist")) == "true":
+		id := r.spring("customNamespaceId")
+		if r.err != nil {
+			return r.err
+		}
 		_, found := findNamespace(list, id)
 		return r.answer(id != "" && found)
-	}
-	if show == "all" {
-		return r.showNamespace(list, r.springOr("namespaceId", ""))
+	case string(r.raw("show")) == "all":
+		id := r.spring("namespaceId")
+		if r.err != nil {
+			return r.err
+		}
+		return r.showNamespace(list, strings.TrimSpace(id))
 	}
 	b := append(r.begin(), `{"code":200,"message":null,"data":[{"namespace":"","namespaceShowName":"public","quota":200,"configCount":0,"type":0}`...)
 	for _, ns := range list {
@@ -76,7 +80,7 @@ func (r *request) createNamespace() error {
 	if r.err != nil {
 		return r.err
 	}
-	if ns.ID == "" {
+	if ns.ID = strings.TrimSpace(ns.ID); ns.ID == "" {
 		ns.ID = newUUID()
 	}
 	if len(ns.ID) > 128 || !namespaceID.MatchString(ns.ID) || badWords(ns) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"nactor/naming"
 	"nactor/naming/wire"
@@ -32,8 +34,8 @@ func (r *request) setSwitch() error {
 }
 
 func (r *request) operatorMetrics() error {
-	only := true
-	if b := r.optional("onlyStatus"); len(b) > 0 {
+	only := !r.is142() // which tells all, but for subscribers
+	if b := r.optional("onlyStatus"); len(b) > 0 && only {
 		only = parseStrict(b)
 	}
 	b := wire.AppendString(append(r.begin(), `{"status":`...), r.s.status().State)
@@ -41,15 +43,50 @@ func (r *request) operatorMetrics() error {
 		n := r.s.cfg.Reader.Counts()
 		b = strconv.AppendInt(append(b, `,"serviceCount":`...), int64(n.Services), 10)
 		b = strconv.AppendInt(append(b, `,"instanceCount":`...), int64(n.Instances), 10)
-		b = strconv.AppendInt(append(b, `,"subscribeCount":`...), int64(n.Subscribers), 10)
+		if !r.is142() {
+			b = strconv.AppendInt(append(b, `,"subscribeCount":`...), int64(n.Subscribers), 10)
+		}
+		services, instances := r.s.own.counts(r.s.cfg.Upgrade)
 		l := readLoad()
-		b = append(b, `,"raftNotifyTaskCount":0,"responsibleServiceCount":0,"responsibleInstanceCount":0,"cpu":`...)
-		b = wire.AppendDouble(b, l.cpu)
+		b = strconv.AppendInt(append(b, `,"raftNotifyTaskCount":0,"responsibleServiceCount":`...), int64(services), 10)
+		b = strconv.AppendInt(append(b, `,"responsibleInstanceCount":`...), int64(instances), 10)
+		b = wire.AppendDouble(append(b, `,"cpu":`...), l.cpu)
 		b = wire.AppendDouble(append(b, `,"load":`...), l.load)
 		b = wire.AppendDouble(append(b, `,"mem":`...), l.mem)
 	}
 	r.json(append(b, '}'))
 	return nil
+}
+
+// ownCounts are how much this node is responsible for of the 1.x structure, as in Nacos; 0
+// where it is not kept. Clients ask for the state of the server all the time, and counting is
+// a question to each service: it is done every 15 s, as in Nacos, and by one at a time. The
+// others take the last count.
+type ownCounts struct {
+	counting sync.Mutex
+	last     atomic.Pointer[ownCount]
+}
+
+type ownCount struct {
+	at                  time.Time
+	services, instances int
+}
+
+func (c *ownCounts) counts(u Upgrade) (services, instances int) {
+	last := c.last.Load()
+	switch {
+	case last == nil:
+		c.counting.Lock()
+	case time.Since(last.at) < 15*time.Second || !c.counting.TryLock():
+		return last.services, last.instances
+	}
+	defer c.counting.Unlock()
+	if again := c.last.Load(); again != last {
+		return again.services, again.instances
+	}
+	m := u.UpgradeMetrics()
+	c.last.Store(&ownCount{time.Now(), m.OwnServices1, m.OwnInstances1})
+	return m.OwnServices1, m.OwnInstances1
 }
 
 func (r *request) operatorServers() error {

@@ -176,6 +176,16 @@ func (r *request) requiredLenient(param string) int {
 	return n
 }
 
+// lenient returns a number, def when it is blank, 0 when it is none (NumberUtils.toInt).
+func (r *request) lenient(param string, def int) int {
+	b := r.optional(param)
+	if len(b) == 0 {
+		return def
+	}
+	n, _ := parseInt(string(b))
+	return n
+}
+
 func (r *request) faultIf(err error) {
 	if err != nil {
 		r.fault(err)

@@ -15,7 +15,7 @@ func (r *request) responsibleForService() error {
 		return r.err
 	}
 	if r.s.cfg.Reader.View(key) == nil {
-		return naming.Rejected("service not found, namespace: %s, serviceName: %s", key.Namespace, key.Grouped())
+		return r.unknown(key, naming.Invalid("service not found"))
 	}
 	owner := r.s.cfg.Owner(key)
 	if owner == "" {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -44,6 +45,7 @@ type registry struct {
 	refused  int             // of the commands
 	revision uint64
 	fail     error
+	most     int // instances of a service; 0: no limit
 	panics   bool
 	block    chan struct{} // Do waits until it is closed
 	blocked  atomic.Int32  // calls that wait
@@ -93,6 +95,8 @@ func (f *registry) Do(ctx context.Context, key naming.Key, cmd naming.Command) (
 
 func (f *registry) step(key naming.Key, s *dual.Service, cmd naming.Command) naming.Effects {
 	rules := naming.DefaultRules()
+	rules.BeatInterval = time.Duration(f.switches.ClientBeatInterval) * time.Millisecond
+	rules.HealthCheck, rules.MaxInstances = f.switches.HealthCheckEnabled, f.most
 	e := s.Step(naming.Env{Now: f.now, Rules: &rules}, cmd)
 	if e.Err != nil {
 		return naming.Effects{Err: e.Err}
@@ -151,6 +155,13 @@ func (f *registry) ServicesIn(ctx context.Context, ns string, x naming.Structure
 	}
 	slices.SortFunc(out, naming.Key.Compare)
 	return out, nil
+}
+
+// by1X reports whether the 1.x structure serves.
+func (f *registry) by1X() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.layout.Serves == dual.V1
 }
 
 // describe prints a command with all it points to.
@@ -243,110 +254,31 @@ func (f *registry) Subscribe(key naming.Key, s naming.Subscriber) {
 	f.subs[key] = append(f.subs[key], s)
 }
 
+// elsewhere is who is subscribed on other nodes.
+var elsewhere = naming.Subscription{Key: naming.Key{Namespace: "public", Group: "far", Name: "away"}, Subscriber: naming.Subscriber{
+	Addr: netip.MustParseAddrPort("10.0.0.7:54321"), Agent: "Nacos-Go-Client:v1.1.6", App: "unknown"}}
+
+func (f *registry) SubscribersLike(_ context.Context, like naming.Key, everywhere bool) []naming.Subscription {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []naming.Subscription
+	for key, subs := range f.subs {
+		for _, s := range subs {
+			if key.Like(like) {
+				out = append(out, naming.Subscription{Key: key, Subscriber: s})
+			}
+		}
+	}
+	if everywhere && elsewhere.Key.Like(like) {
+		out = append(out, elsewhere, elsewhere)
+	}
+	return out
+}
+
 func (f *registry) Subscribers(key naming.Key) []naming.Subscriber {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.subs[key])
-}
-
-// settings are the registry seen as naming.Settings, which has a Namespaces of its own.
-type settings struct{ f *registry }
-
-func (s settings) Switches() *naming.Switches {
-	s.f.mu.Lock()
-	defer s.f.mu.Unlock()
-	return s.f.switches
-}
-
-func (s settings) SetSwitch(_ context.Context, entry, value string, debug bool) error {
-	if value == "bad" {
-		return naming.Invalid("malformed factor")
-	}
-	s.f.mu.Lock()
-	defer s.f.mu.Unlock()
-	s.f.set = append(s.f.set, fmt.Sprintf("%s=%s %t", entry, value, debug))
-	return nil
-}
-
-func (s settings) Namespaces() []naming.Namespace {
-	s.f.mu.Lock()
-	defer s.f.mu.Unlock()
-	return slices.Clone(s.f.namespaces)
-}
-
-func (s settings) CreateNamespace(_ context.Context, ns naming.Namespace) (bool, error) {
-	if _, taken := findNamespace(s.Namespaces(), ns.ID); taken {
-		return false, nil
-	}
-	s.f.mu.Lock()
-	defer s.f.mu.Unlock()
-	s.f.namespaces = append(s.f.namespaces, ns)
-	return true, nil
-}
-
-func (s settings) UpdateNamespace(_ context.Context, ns naming.Namespace) error {
-	s.f.mu.Lock()
-	defer s.f.mu.Unlock()
-	for i := range s.f.namespaces {
-		if s.f.namespaces[i].ID == ns.ID {
-			s.f.namespaces[i] = ns
-		}
-	}
-	return nil
-}
-
-func (s settings) RemoveNamespace(_ context.Context, id string) error {
-	s.f.mu.Lock()
-	defer s.f.mu.Unlock()
-	s.f.namespaces = slices.DeleteFunc(s.f.namespaces, func(ns naming.Namespace) bool { return ns.ID == id })
-	return nil
-}
-
-// node is the registry seen as Members and Inspector.
-type node struct{ f *registry }
-
-func (n node) Self() Member {
-	ready := true
-	return Member{IP: "10.0.0.1", Port: 8848, State: "UP", Version: "2.0.3", RaftPort: 7848, GRPC: true, LastRefresh: time.UnixMilli(1617892880057), ReadyToUpgrade: &ready,
-		RaftGroups: []RaftGroup{{Name: "naming_persistent_service", Leader: "10.0.0.1:7848", Members: []string{"10.0.0.1:7848"}, Term: 1}}}
-}
-
-func (n node) Members() []Member {
-	return []Member{n.Self(), {IP: "10.0.0.2", Port: 8848, State: "DOWN", RaftPort: 7848, FailedAccesses: 4, Version: "1.4.2"}}
-}
-
-func (n node) Store() StoreState {
-	return StoreState{Role: "FOLLOWER", Leader: "10.0.0.2:8848", Term: 7}
-}
-
-func (n node) Status() Status {
-	n.f.mu.Lock()
-	defer n.f.mu.Unlock()
-	return n.f.status
-}
-
-func (n node) Actors(_ context.Context, q ActorQuery) ([]Actor, int, error) {
-	var out []Actor
-	for _, a := range n.f.actors {
-		if (q.Kind == "" || q.Kind == a.Kind) && (q.Node == "" || q.Node == a.Node) && strings.Contains(a.Identity, q.Name) {
-			out = append(out, a.Actor)
-		}
-	}
-	return pageOf(out, q.Page, q.Size), len(out), nil
-}
-
-func (n node) Actor(ctx context.Context, identity string) (ActorDetail, error) {
-	for _, a := range n.f.actors {
-		if a.Identity != identity {
-			continue
-		}
-		if a.Mode == "hung" {
-			<-ctx.Done()
-			return ActorDetail{}, naming.Unavailable("service %s did not answer in time", identity)
-		}
-		return a, nil
-	}
-	return ActorDetail{}, naming.NotFound("service %s is not active", identity)
 }
 
 // rig is a server with a client beside it.
@@ -377,19 +309,11 @@ func (l *logs) String() string {
 	return l.b.String()
 }
 
+// start returns a server that serves connections.
 func start(t testing.TB, change ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, registry: newRegistry(), ln: fasthttputil.NewInmemoryListener(), logs: &logs{}, served: make(chan error, 1)}
-	cfg := Config{
-		Registry: r.registry, Reader: r.registry, Structures: r.registry, Subscriptions: r.registry, Settings: settings{r.registry},
-		Members: node{r.registry}, Inspector: node{r.registry}, Upgrade: upgraded{}, Pushes: func() PushStats { return PushStats{Sent: 7, Failed: 2, AvgCost: 3e6, MaxCost: 9e6} },
-		Logger:      slog.New(slog.NewTextHandler(r.logs, nil)),
-		PushAllowed: func(_, _ netip.Addr) bool { return true },
-	}
-	for _, c := range change {
-		c(&cfg)
-	}
-	r.server = New(cfg)
+	r := unserved(t, change...)
+	r.ln, r.served = fasthttputil.NewInmemoryListener(), make(chan error, 1)
 	go func() { r.served <- r.server.Serve(r.ln) }()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -401,6 +325,24 @@ func start(t testing.TB, change ...func(*Config)) *rig {
 			t.Errorf("serve: %v", err)
 		}
 	})
+	return r
+}
+
+// unserved returns a server without connections: requests go to its handler, which is
+// quicker by the time that an end takes.
+func unserved(t testing.TB, change ...func(*Config)) *rig {
+	r := &rig{t: t, registry: newRegistry(), logs: &logs{}}
+	cfg := Config{
+		Registry: r.registry, Reader: r.registry, Structures: r.registry, Subscriptions: r.registry, Audience: r.registry, Settings: settings{r.registry},
+		Members: node{r.registry}, Inspector: node{r.registry}, Upgrade: upgraded{}, Pushes: func() PushStats { return PushStats{Sent: 7, Failed: 2, AvgCost: 3e6, MaxCost: 9e6} },
+		Logger:      slog.New(slog.NewTextHandler(r.logs, nil)),
+		PushAllowed: func(_, _ netip.Addr) bool { return true },
+		By1X:        r.by1X,
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	r.server = New(cfg)
 	return r
 }
 
@@ -431,10 +373,32 @@ func (r *rig) send(method, path, body string, headers ...string) answer {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
 	}
-	if err := r.do(req, resp); err != nil {
+	if r.ln == nil {
+		resp = r.handle(req)
+	} else if err := r.do(req, resp); err != nil {
 		r.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	return answer{resp.StatusCode(), string(resp.Header.ContentType()), string(resp.Body()), &resp.Header}
+}
+
+// handle hands a request to the handler, as it is read from a connection.
+func (r *rig) handle(req *fasthttp.Request) *fasthttp.Response {
+	r.t.Helper()
+	var b bytes.Buffer
+	bw := bufio.NewWriter(&b)
+	var ctx fasthttp.RequestCtx
+	var in fasthttp.Request
+	err := errors.Join(req.Write(bw), bw.Flush(), in.Read(bufio.NewReaderSize(&b, r.server.cfg.Limits.Header)))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx.Init(&in, peer, nil)
+	ctx.Response.Header.SetNoDefaultContentType(true)
+	r.server.fast.Handler(&ctx)
+	if in.Header.IsHead() {
+		ctx.Response.ResetBody()
+	}
+	return &ctx.Response
 }
 
 // do sends one request over a connection of its own.

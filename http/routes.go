@@ -70,7 +70,8 @@ func routes() []route {
 			route{get, operator + "/cluster/state", clientRead, (*request).clusterState},
 			route{get, operator + "/push/state", clientRead, (*request).pushState},
 			route{get, operator + "/distro/server", clientRead, (*request).responsibleForService},
-			route{get, operator + "/distro/client", clientRead, (*request).responsibleForClient},
+			route{get, operator + "/distro/client", clientRead, from2((*request).responsibleForClient)},
+			route{get, operator + "/distro/status", clientRead, only142((*request).distroStatus)},
 			route{put, operator + "/log", admin, (*request).setLogLevel},
 		)
 	}

@@ -20,12 +20,15 @@ type Server struct {
 	conns   conns
 	metrics *metrics
 	pushes  pushBase
+	own     ownCounts
 	methods map[string]string // path to the methods it takes, for 405
+	is142   bool              // answers as Nacos 1.4.2
 }
 
 // New returns a server that serves nothing yet.
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg.withDefaults(), methods: map[string]string{}}
+	s.is142 = strings.HasPrefix(s.cfg.Version, "1.")
 	s.metrics = newMetrics(s)
 	r := router.New()
 	// One path, one meaning: what is not spelled like a route is none, and nothing is

@@ -21,7 +21,8 @@ func (r *request) createService() error {
 		}
 		threshold = f
 	}
-	meta := naming.ServiceMeta{ProtectThreshold: clampThreshold(threshold), Metadata: r.metadata(), Selector: r.selector()}
+	meta := naming.ServiceMeta{ProtectThreshold: clampThreshold(threshold), Selector: r.selector()}
+	meta.Metadata = r.metadata()
 	if r.err != nil {
 		return r.err
 	}
@@ -77,11 +78,11 @@ func (r *request) showService() error {
 	if r.err != nil {
 		return r.err
 	}
-	v, err := r.detail(key)
+	v, err := r.detail(key, naming.NotFound("service %s is not found!", key.Grouped()))
 	if err != nil {
 		return err
 	}
-	r.json(wire.AppendService(r.begin(), key, v))
+	r.json(wire.AppendService(r.begin(), key, v, r.by1X()))
 	return nil
 }
 
@@ -89,6 +90,7 @@ func (r *request) listServices() error {
 	no, size := r.requiredLenient("pageNo"), r.requiredLenient("pageSize")
 	ns := r.name("namespaceId", naming.DefaultNamespace)
 	group := r.name("groupName", naming.DefaultGroup)
+	pass := r.filter()
 	if r.err != nil {
 		return r.err
 	}
@@ -96,14 +98,40 @@ func (r *request) listServices() error {
 	if err != nil {
 		return err
 	}
+	every := group == "*" && r.is142()
 	var names []string
 	for _, k := range keys {
-		if k.Group == group {
+		if k.Group != group && !every {
+			continue
+		}
+		if pass != nil {
+			if v := r.s.cfg.Reader.View(k); v == nil || !pass(v) {
+				continue
+			}
+		}
+		if every {
+			names = append(names, k.Grouped())
+		} else {
 			names = append(names, k.Name)
 		}
 	}
 	r.json(wire.AppendServiceList(r.begin(), pageOf(names, no, size), len(names)))
 	return nil
+}
+
+// filter reads which services a list is to show; nil: all. 2.0 passes over it, and so do the
+// operations of the upgrade: each service would be a question to another node.
+func (r *request) filter() func(*naming.View) bool {
+	if !r.by1X() || r.structure != 0 {
+		return nil
+	}
+	s := r.textOf("selector")
+	if s == "" || r.err != nil {
+		return nil
+	}
+	pass, err := wire.ParseFilter(s)
+	r.faultIf(err)
+	return pass
 }
 
 // pageOf returns page no (from 1) of list.
@@ -121,7 +149,7 @@ func pageOf[T any](list []T, no, size int) []T {
 
 func (r *request) serviceNames() error {
 	ns, expr := strings.TrimSpace(r.springOr("namespaceId", "")), r.springOr("expr", "")
-	r.springBool("responsibleOnly", false)
+	own := r.springBool("responsibleOnly", false) && r.by1X() // 2.0 passes over it
 	match := r.pattern("expr", expr)
 	if r.err != nil {
 		return r.err
@@ -136,7 +164,7 @@ func (r *request) serviceNames() error {
 	}
 	for _, k := range keys {
 		list := names[k.Namespace]
-		if match(k.Grouped()) {
+		if match(k.Grouped()) && (!own || r.s.cfg.Owner(k) == r.s.cfg.Members.Self().Address()) {
 			list = append(list, r.searched(k))
 		}
 		names[k.Namespace] = list
@@ -151,6 +179,9 @@ func (r *request) serviceNames() error {
 			b = append(b, ',')
 		}
 		b = wire.AppendStrings(append(wire.AppendString(b, ns), ':'), names[ns])
+	}
+	if r.is142() {
+		count = len(names) // of namespaces
 	}
 	b = strconv.AppendInt(append(b, `},"count":`...), int64(count), 10)
 	r.json(append(b, '}'))

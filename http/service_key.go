@@ -9,6 +9,11 @@ import (
 
 // key reads which service a request of the instance endpoints is about.
 func (r *request) key() naming.Key {
+	if r.s.is142 && r.raw("serviceName") == nil {
+		if old := r.raw("dom"); old != nil { // as clients before 1.0 call it
+			return r.keyOf(bytes.TrimSpace(old))
+		}
+	}
 	return r.keyOf(r.required("serviceName"))
 }
 

@@ -2,45 +2,36 @@ package http
 
 import (
 	"cmp"
+	"context"
 	"slices"
-	"strings"
 
 	"nactor/naming"
 	"nactor/naming/wire"
 )
 
-// listSubscribers lists who is pushed of the services whose name and group contain what
-// is asked for, as far as this node pushes them.
+// listSubscribers lists who is pushed of the services whose name and group contain what is
+// asked for: by all nodes, or without aggregation by this one.
 func (r *request) listSubscribers() error {
+	no, size := r.lenient("pageNo", 1), r.lenient("pageSize", 1000)
 	key := r.key()
-	no, size := r.page(1, 1000)
+	everywhere := true
+	if b := r.optional("aggregation"); len(b) > 0 {
+		everywhere = parseStrict(b)
+	}
 	if r.err != nil {
 		return r.err
 	}
-	var all []wire.Subscription
-	for _, k := range r.subscribed(key) {
-		for _, s := range r.s.cfg.Subscriptions.Subscribers(k) {
-			all = append(all, wire.Subscription{Key: k, Subscriber: s})
-		}
-	}
-	slices.SortFunc(all, func(a, b wire.Subscription) int {
-		return cmp.Or(a.Key.Compare(b.Key), a.Addr.Compare(b.Addr))
+	ctx, cancel := context.WithTimeout(context.Background(), inspectTimeout)
+	defer cancel()
+	all := r.s.cfg.Audience.SubscribersLike(ctx, key, everywhere)
+	slices.SortFunc(all, func(a, b naming.Subscription) int {
+		return cmp.Or(a.Key.Compare(b.Key), a.Addr.Compare(b.Addr), cmp.Compare(a.Agent, b.Agent), cmp.Compare(a.App, b.App), cmp.Compare(a.Clusters, b.Clusters), cmp.Compare(a.Connection, b.Connection))
 	})
-	page, count := pageOf(all, no, size), len(all)
-	if len(page) == 0 {
+	all = slices.Compact(all) // a client may ask several nodes
+	page, count := pageOf(all, no, min(size, maxPageSize)), len(all)
+	if size > 0 && no-1 > count/size {
 		count = 0 // Nacos's answer beyond the end
 	}
-	r.json(wire.AppendSubscribers(r.begin(), page, count))
+	r.json(wire.AppendSubscribers(r.begin(), page, count, r.is142()))
 	return nil
-}
-
-// subscribed returns the services that match, and key itself even if nobody provides it.
-func (r *request) subscribed(key naming.Key) []naming.Key {
-	out := []naming.Key{key}
-	for _, k := range r.s.cfg.Reader.Services(key.Namespace) {
-		if k != key && strings.Contains(k.Name, key.Name) && strings.Contains(k.Group, key.Group) {
-			out = append(out, k)
-		}
-	}
-	return out
 }

@@ -59,10 +59,11 @@ func (r *request) view(key naming.Key) (*naming.View, error) {
 }
 
 // detail is view for what Nacos refuses to describe when its 1.x structure does not have it.
-func (r *request) detail(key naming.Key) (*naming.View, error) {
+// in142 is what 1.4.2 says then.
+func (r *request) detail(key naming.Key, in142 error) (*naming.View, error) {
 	v, err := r.view(key)
-	if err == nil && v == nil && r.structure == naming.V1 {
-		err = naming.Rejected("service not found, namespace: %s, serviceName: %s", key.Namespace, key.Grouped())
+	if err == nil && v == nil && r.by1X() {
+		err = r.unknown(key, in142)
 	}
 	return v, err
 }
@@ -88,7 +89,7 @@ func (r *request) services(ns string) ([]naming.Key, error) {
 // searched returns a service's name as a search for names shows it: the 1.x structure has
 // no groups to Nacos there.
 func (r *request) searched(k naming.Key) string {
-	if r.structure == naming.V1 {
+	if r.by1X() {
 		return k.Name
 	}
 	return k.Grouped()

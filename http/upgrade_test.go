@@ -2,8 +2,9 @@ package http
 
 import (
 	"context"
-	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"nactor/naming/upgrade/switchover"
@@ -26,24 +27,43 @@ func (upgraded) ExplainUpgrade(context.Context) (switchover.Explanation, error) 
 			Differing: []switchover.Differing{{Service: "public##g@@s", Differences: []string{"service is missing in v1"}}}}}}, nil
 }
 
-func TestUpgradeMetrics(t *testing.T) {
-	for query, file := range map[string]string{"": "testdata/upgrade_metrics.txt", "?json=true": "testdata/upgrade_metrics.json"} {
-		r := start(t)
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := r.send("GET", "/v1/ns/upgrade/ops/metrics"+query, "").body; got != string(want) {
-			t.Errorf("%s should be:\n%s", file, got)
-		}
-	}
-}
-
 // Whoever asks why a node does not serve yet gets an answer.
 func TestUpgradeIsToldWhileStarting(t *testing.T) {
 	r := start(t)
 	r.registry.status = Status{State: "STARTING"}
 	if got := r.send("GET", "/v1/ns/upgrade/ops/explain", "").body; !strings.Contains(got, `"waitsFor":["10.0.0.2:8848 runs`) || !strings.Contains(got, `"mode":"v1"`) {
 		t.Error(got)
+	}
+}
+
+// counted is a cluster whose services are counted, which takes as long as block is open.
+type counted struct {
+	upgraded
+	asked *atomic.Int32
+	block chan struct{}
+}
+
+func (c counted) UpgradeMetrics() UpgradeMetrics {
+	c.asked.Add(1)
+	<-c.block
+	return c.upgraded.UpgradeMetrics()
+}
+
+// However many clients ask for the state of the server: the services are counted once.
+func TestServicesAreCountedOnce(t *testing.T) {
+	var own ownCounts
+	u := counted{asked: &atomic.Int32{}, block: make(chan struct{})}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if services, instances := own.counts(u); services != 4 || instances != 115 {
+				t.Errorf("%d services, %d instances", services, instances)
+			}
+		})
+	}
+	close(u.block)
+	all.Wait()
+	if n := u.asked.Load(); n != 1 {
+		t.Errorf("counted %d times", n)
 	}
 }

@@ -37,11 +37,12 @@ type Update struct {
 }
 
 // Patch changes the given fields of an instance's overlay (PATCH /instance); nil leaves a
-// field as it is. Metadata, when given, replaces the overlay's.
+// field as it is. Metadata, when given, replaces the overlay's. Healthy counts in v1 only.
 type Patch struct {
 	Addr
 	Weight   *float64
 	Enabled  *bool
+	Healthy  *bool
 	Metadata *Metadata
 }
 

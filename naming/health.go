@@ -100,6 +100,15 @@ type Rules struct {
 	Expire       bool          // false: unhealthy instances are kept (nacos.naming.expireInstance)
 	EmptyService time.Duration // age at which an empty service without metadata is dropped
 	Remember     time.Duration // how long the overlay of a removed instance is kept
+	MaxInstances int           // of a service; more are not registered, those that are there stay; 0: no limit
+}
+
+// Admit refuses one more instance (kind [KindRejected]) to a service that has n.
+func (r *Rules) Admit(key Key, n int) error {
+	if r.MaxInstances > 0 && n >= r.MaxInstances {
+		return Rejected("service %s has %d instances, the most that nactor.limit.instances-per-service allows", key.Grouped(), n)
+	}
+	return nil
 }
 
 // DefaultRules returns Nacos's defaults.

@@ -54,6 +54,12 @@ func fnv1a(h uint64, s string) uint64 {
 	return h
 }
 
+// Like reports whether k is in the namespace of pattern and its group and name contain those of
+// pattern.
+func (k Key) Like(pattern Key) bool {
+	return k.Namespace == pattern.Namespace && strings.Contains(k.Group, pattern.Group) && strings.Contains(k.Name, pattern.Name)
+}
+
 // Compare orders keys by namespace, group and name.
 func (k Key) Compare(o Key) int {
 	if c := strings.Compare(k.Namespace, o.Namespace); c != 0 {

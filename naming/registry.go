@@ -55,6 +55,20 @@ type Subscriber struct {
 	Connection string // id; "": it is pushed over UDP
 }
 
+// Subscription is a subscriber and what it subscribes to.
+type Subscription struct {
+	Key Key
+	Subscriber
+}
+
+// Audience tells who is subscribed (SubscribeManager of Nacos).
+type Audience interface {
+	// SubscribersLike returns the subscriptions to the services of a namespace whose group and
+	// name contain those of like, which need not exist: with all nodes that answer, or with this
+	// one alone. In no particular order; the same one may be there twice.
+	SubscribersLike(ctx context.Context, like Key, everywhere bool) []Subscription
+}
+
 // Settings are the durable, node-independent settings: switches and namespaces.
 type Settings interface {
 	// Switches returns the switches in force. Do not modify.

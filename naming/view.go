@@ -19,23 +19,24 @@ type View struct {
 	Instances []*Instance       // sorted by address
 	Overlays  map[Addr]*Overlay // every overlay, also of instances that are gone
 
-	hosts atomic.Pointer[[]byte]
+	renderings [5]atomic.Pointer[[]byte]
 }
 
 // Follows reports whether the view holds all that one at revision o did.
 func (v *View) Follows(o Revision) bool { return v.Revision.Follows(v.Lineage, o) }
 
-// CachedHosts returns what [View.CacheHosts] stored, or nil.
-func (v *View) CachedHosts() []byte {
-	if p := v.hosts.Load(); p != nil {
+// Rendering returns what [View.KeepRendering] stored as number n, or nil.
+func (v *View) Rendering(n int) []byte {
+	if p := v.renderings[n].Load(); p != nil {
 		return *p
 	}
 	return nil
 }
 
-// CacheHosts keeps the rendering of the unfiltered instance list beside the view, so that
-// it is made once a revision and not once a read.
-func (v *View) CacheHosts(b []byte) { v.hosts.Store(&b) }
+// KeepRendering keeps something that is written of the whole view beside it, so that it is
+// made once a revision and not once a read. What the numbers, 0 to 4, stand for is up to
+// whoever writes (package wire).
+func (v *View) KeepRendering(n int, b []byte) { v.renderings[n].Store(&b) }
 
 // Selection is what a list query shows.
 type Selection struct {

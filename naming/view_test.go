@@ -97,12 +97,12 @@ func TestViewLooks(t *testing.T) {
 			t.Errorf("Find(%v) = %v", tt.addr, got)
 		}
 	}
-	if v.CachedHosts() != nil {
-		t.Error("hosts are cached before they are rendered")
+	if v.Rendering(1) != nil {
+		t.Error("something is kept before it is rendered")
 	}
-	v.CacheHosts([]byte("[]"))
-	if string(v.CachedHosts()) != "[]" {
-		t.Error("cached hosts are lost")
+	v.KeepRendering(1, []byte("[]"))
+	if string(v.Rendering(1)) != "[]" || v.Rendering(0) != nil {
+		t.Error("what is kept is lost, or under another number")
 	}
 }
 

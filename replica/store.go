@@ -162,6 +162,26 @@ func (s *Store) Subscribers(key naming.Key) []naming.Subscriber {
 	return slices.AppendSeq(e.subs.All(), maps.Values(e.followers))
 }
 
+// SubscribersLike returns the subscriptions of this node to services like a key; see
+// [naming.Audience].
+func (s *Store) SubscribersLike(like naming.Key) []naming.Subscription {
+	var out []naming.Subscription
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.RLock()
+		for key, e := range sh.entries {
+			if e.subs.Len()+len(e.followers) == 0 || !key.Like(like) {
+				continue
+			}
+			for _, sub := range slices.AppendSeq(e.subs.All(), maps.Values(e.followers)) {
+				out = append(out, naming.Subscription{Key: key, Subscriber: sub})
+			}
+		}
+		sh.RUnlock()
+	}
+	return out
+}
+
 // Follow records that a connection is subscribed to a service, until Unfollow. A service need
 // not exist.
 func (s *Store) Follow(key naming.Key, sub naming.Subscriber) {

@@ -172,3 +172,17 @@ func TestCoalescer(t *testing.T) {
 		}
 	})
 }
+
+// Names and groups are parts of those that are subscribed; the services need not exist.
+func TestSubscribersLike(t *testing.T) {
+	s := New(func() naming.Instant { return 1 }, nil)
+	key := func(ns, group, name string) naming.Key { return naming.Key{Namespace: ns, Group: group, Name: name} }
+	for _, k := range []naming.Key{key("n", "shop", "orders"), key("n", "shop", "other"), key("n", "g", "orders"), key("m", "shop", "orders")} {
+		s.Subscribe(k, naming.Subscriber{App: "udp"})
+	}
+	s.Follow(key("n", "shop", "orders"), naming.Subscriber{Connection: "c"})
+	got := s.SubscribersLike(key("n", "sho", "der"))
+	if len(got) != 2 || got[0].Key != key("n", "shop", "orders") || got[1].Key != got[0].Key || got[0].Subscriber == got[1].Subscriber {
+		t.Errorf("%+v", got)
+	}
+}

@@ -2679,6 +2679,7 @@ type Patch struct {
 	Enabled       *bool                  `protobuf:"varint,3,opt,name=enabled,proto3,oneof" json:"enabled,omitempty"`
 	HasMetadata   bool                   `protobuf:"varint,4,opt,name=has_metadata,json=hasMetadata,proto3" json:"has_metadata,omitempty"`
 	Metadata      []string               `protobuf:"bytes,5,rep,name=metadata,proto3" json:"metadata,omitempty"`
+	Healthy       *bool                  `protobuf:"varint,6,opt,name=healthy,proto3,oneof" json:"healthy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2746,6 +2747,13 @@ func (x *Patch) GetMetadata() []string {
 		return x.Metadata
 	}
 	return nil
+}
+
+func (x *Patch) GetHealthy() bool {
+	if x != nil && x.Healthy != nil {
+		return *x.Healthy
+	}
+	return false
 }
 
 type EditMetadata struct {
@@ -3488,6 +3496,196 @@ func (x *StructureAnswer) GetExtra() []*Key {
 	return nil
 }
 
+// SubscribersQuery asks a node who is subscribed there to the services like a key. It answers
+// SubscribersAnswer.
+type SubscribersQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Like          *Key                   `protobuf:"bytes,2,opt,name=like,proto3" json:"like,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubscribersQuery) Reset() {
+	*x = SubscribersQuery{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscribersQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscribersQuery) ProtoMessage() {}
+
+func (x *SubscribersQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscribersQuery.ProtoReflect.Descriptor instead.
+func (*SubscribersQuery) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *SubscribersQuery) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *SubscribersQuery) GetLike() *Key {
+	if x != nil {
+		return x.Like
+	}
+	return nil
+}
+
+type SubscribersAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Subscriptions []*Subscription        `protobuf:"bytes,2,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubscribersAnswer) Reset() {
+	*x = SubscribersAnswer{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscribersAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscribersAnswer) ProtoMessage() {}
+
+func (x *SubscribersAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscribersAnswer.ProtoReflect.Descriptor instead.
+func (*SubscribersAnswer) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *SubscribersAnswer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *SubscribersAnswer) GetSubscriptions() []*Subscription {
+	if x != nil {
+		return x.Subscriptions
+	}
+	return nil
+}
+
+type Subscription struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           *Key                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Addr          string                 `protobuf:"bytes,2,opt,name=addr,proto3" json:"addr,omitempty"` // ip:port
+	Agent         string                 `protobuf:"bytes,3,opt,name=agent,proto3" json:"agent,omitempty"`
+	App           string                 `protobuf:"bytes,4,opt,name=app,proto3" json:"app,omitempty"`
+	Clusters      string                 `protobuf:"bytes,5,opt,name=clusters,proto3" json:"clusters,omitempty"`
+	Connection    string                 `protobuf:"bytes,6,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Subscription) Reset() {
+	*x = Subscription{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Subscription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Subscription) ProtoMessage() {}
+
+func (x *Subscription) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Subscription.ProtoReflect.Descriptor instead.
+func (*Subscription) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *Subscription) GetKey() *Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Subscription) GetAddr() string {
+	if x != nil {
+		return x.Addr
+	}
+	return ""
+}
+
+func (x *Subscription) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *Subscription) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *Subscription) GetClusters() string {
+	if x != nil {
+		return x.Clusters
+	}
+	return ""
+}
+
+func (x *Subscription) GetConnection() string {
+	if x != nil {
+		return x.Connection
+	}
+	return ""
+}
+
 // ActorQuery asks an active service about itself. Its node answers ActorAnswer.
 type ActorQuery struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3499,7 +3697,7 @@ type ActorQuery struct {
 
 func (x *ActorQuery) Reset() {
 	*x = ActorQuery{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3511,7 +3709,7 @@ func (x *ActorQuery) String() string {
 func (*ActorQuery) ProtoMessage() {}
 
 func (x *ActorQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3524,7 +3722,7 @@ func (x *ActorQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorQuery.ProtoReflect.Descriptor instead.
 func (*ActorQuery) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ActorQuery) GetId() uint64 {
@@ -3562,7 +3760,7 @@ type ActorAnswer struct {
 
 func (x *ActorAnswer) Reset() {
 	*x = ActorAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3574,7 +3772,7 @@ func (x *ActorAnswer) String() string {
 func (*ActorAnswer) ProtoMessage() {}
 
 func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3587,7 +3785,7 @@ func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorAnswer.ProtoReflect.Descriptor instead.
 func (*ActorAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ActorAnswer) GetId() uint64 {
@@ -3700,7 +3898,7 @@ type UpgradeReport struct {
 
 func (x *UpgradeReport) Reset() {
 	*x = UpgradeReport{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3712,7 +3910,7 @@ func (x *UpgradeReport) String() string {
 func (*UpgradeReport) ProtoMessage() {}
 
 func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3725,7 +3923,7 @@ func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeReport.ProtoReflect.Descriptor instead.
 func (*UpgradeReport) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *UpgradeReport) GetProcess() string {
@@ -3808,7 +4006,7 @@ type UpgradeDiffering struct {
 
 func (x *UpgradeDiffering) Reset() {
 	*x = UpgradeDiffering{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3820,7 +4018,7 @@ func (x *UpgradeDiffering) String() string {
 func (*UpgradeDiffering) ProtoMessage() {}
 
 func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3833,7 +4031,7 @@ func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeDiffering.ProtoReflect.Descriptor instead.
 func (*UpgradeDiffering) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{51}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *UpgradeDiffering) GetService() string {
@@ -3862,7 +4060,7 @@ type UpgradeAsk struct {
 
 func (x *UpgradeAsk) Reset() {
 	*x = UpgradeAsk{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3874,7 +4072,7 @@ func (x *UpgradeAsk) String() string {
 func (*UpgradeAsk) ProtoMessage() {}
 
 func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3887,7 +4085,7 @@ func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeAsk.ProtoReflect.Descriptor instead.
 func (*UpgradeAsk) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{52}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *UpgradeAsk) GetRound() uint64 {
@@ -3915,7 +4113,7 @@ type UpgradeExplain struct {
 
 func (x *UpgradeExplain) Reset() {
 	*x = UpgradeExplain{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3927,7 +4125,7 @@ func (x *UpgradeExplain) String() string {
 func (*UpgradeExplain) ProtoMessage() {}
 
 func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3940,7 +4138,7 @@ func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeExplain.ProtoReflect.Descriptor instead.
 func (*UpgradeExplain) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{53}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *UpgradeExplain) GetId() uint64 {
@@ -3959,7 +4157,7 @@ type UpgradeClose struct {
 
 func (x *UpgradeClose) Reset() {
 	*x = UpgradeClose{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3971,7 +4169,7 @@ func (x *UpgradeClose) String() string {
 func (*UpgradeClose) ProtoMessage() {}
 
 func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3984,7 +4182,7 @@ func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeClose.ProtoReflect.Descriptor instead.
 func (*UpgradeClose) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{54}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *UpgradeClose) GetId() uint64 {
@@ -4006,7 +4204,7 @@ type UpgradeAnswer struct {
 
 func (x *UpgradeAnswer) Reset() {
 	*x = UpgradeAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4018,7 +4216,7 @@ func (x *UpgradeAnswer) String() string {
 func (*UpgradeAnswer) ProtoMessage() {}
 
 func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4031,7 +4229,7 @@ func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeAnswer.ProtoReflect.Descriptor instead.
 func (*UpgradeAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{55}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *UpgradeAnswer) GetId() uint64 {
@@ -4271,16 +4469,19 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x06Update\x12'\n" +
 	"\x04addr\x18\x01 \x01(\v2\x13.nactor.actors.AddrR\x04addr\x12\x1c\n" +
 	"\tephemeral\x18\x02 \x01(\bR\tephemeral\x120\n" +
-	"\aoverlay\x18\x03 \x01(\v2\x16.nactor.actors.OverlayR\aoverlay\"\xc2\x01\n" +
+	"\aoverlay\x18\x03 \x01(\v2\x16.nactor.actors.OverlayR\aoverlay\"\xed\x01\n" +
 	"\x05Patch\x12'\n" +
 	"\x04addr\x18\x01 \x01(\v2\x13.nactor.actors.AddrR\x04addr\x12\x1b\n" +
 	"\x06weight\x18\x02 \x01(\x01H\x00R\x06weight\x88\x01\x01\x12\x1d\n" +
 	"\aenabled\x18\x03 \x01(\bH\x01R\aenabled\x88\x01\x01\x12!\n" +
 	"\fhas_metadata\x18\x04 \x01(\bR\vhasMetadata\x12\x1a\n" +
-	"\bmetadata\x18\x05 \x03(\tR\bmetadataB\t\n" +
+	"\bmetadata\x18\x05 \x03(\tR\bmetadata\x12\x1d\n" +
+	"\ahealthy\x18\x06 \x01(\bH\x02R\ahealthy\x88\x01\x01B\t\n" +
 	"\a_weightB\n" +
 	"\n" +
-	"\b_enabled\"q\n" +
+	"\b_enabledB\n" +
+	"\n" +
+	"\b_healthy\"q\n" +
 	"\fEditMetadata\x12\x16\n" +
 	"\x06remove\x18\x01 \x01(\bR\x06remove\x12\x1a\n" +
 	"\bmetadata\x18\x02 \x03(\tR\bmetadata\x12-\n" +
@@ -4334,7 +4535,22 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04kept\x18\x02 \x01(\bR\x04kept\x12,\n" +
 	"\amissing\x18\x03 \x03(\v2\x12.nactor.actors.KeyR\amissing\x12(\n" +
-	"\x05extra\x18\x04 \x03(\v2\x12.nactor.actors.KeyR\x05extra\"8\n" +
+	"\x05extra\x18\x04 \x03(\v2\x12.nactor.actors.KeyR\x05extra\"J\n" +
+	"\x10SubscribersQuery\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12&\n" +
+	"\x04like\x18\x02 \x01(\v2\x12.nactor.actors.KeyR\x04like\"f\n" +
+	"\x11SubscribersAnswer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12A\n" +
+	"\rsubscriptions\x18\x02 \x03(\v2\x1b.nactor.actors.SubscriptionR\rsubscriptions\"\xac\x01\n" +
+	"\fSubscription\x12$\n" +
+	"\x03key\x18\x01 \x01(\v2\x12.nactor.actors.KeyR\x03key\x12\x12\n" +
+	"\x04addr\x18\x02 \x01(\tR\x04addr\x12\x14\n" +
+	"\x05agent\x18\x03 \x01(\tR\x05agent\x12\x10\n" +
+	"\x03app\x18\x04 \x01(\tR\x03app\x12\x1a\n" +
+	"\bclusters\x18\x05 \x01(\tR\bclusters\x12\x1e\n" +
+	"\n" +
+	"connection\x18\x06 \x01(\tR\n" +
+	"connection\"8\n" +
 	"\n" +
 	"ActorQuery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
@@ -4398,64 +4614,67 @@ func file_actors_actorpb_actorpb_proto_rawDescGZIP() []byte {
 	return file_actors_actorpb_actorpb_proto_rawDescData
 }
 
-var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_actors_actorpb_actorpb_proto_goTypes = []any{
-	(*Key)(nil),              // 0: nactor.actors.Key
-	(*Addr)(nil),             // 1: nactor.actors.Addr
-	(*Instance)(nil),         // 2: nactor.actors.Instance
-	(*Overlay)(nil),          // 3: nactor.actors.Overlay
-	(*Checker)(nil),          // 4: nactor.actors.Checker
-	(*ClusterMeta)(nil),      // 5: nactor.actors.ClusterMeta
-	(*Meta)(nil),             // 6: nactor.actors.Meta
-	(*Revision)(nil),         // 7: nactor.actors.Revision
-	(*View)(nil),             // 8: nactor.actors.View
-	(*Delta)(nil),            // 9: nactor.actors.Delta
-	(*Packet)(nil),           // 10: nactor.actors.Packet
-	(*Sent)(nil),             // 11: nactor.actors.Sent
-	(*Ack)(nil),              // 12: nactor.actors.Ack
-	(*Deltas)(nil),           // 13: nactor.actors.Deltas
-	(*Digest)(nil),           // 14: nactor.actors.Digest
-	(*Entry)(nil),            // 15: nactor.actors.Entry
-	(*Listing)(nil),          // 16: nactor.actors.Listing
-	(*Pull)(nil),             // 17: nactor.actors.Pull
-	(*Views)(nil),            // 18: nactor.actors.Views
-	(*Gone)(nil),             // 19: nactor.actors.Gone
-	(*Synced)(nil),           // 20: nactor.actors.Synced
-	(*Claim)(nil),            // 21: nactor.actors.Claim
-	(*Claimed)(nil),          // 22: nactor.actors.Claimed
-	(*Handoff)(nil),          // 23: nactor.actors.Handoff
-	(*Heritage)(nil),         // 24: nactor.actors.Heritage
-	(*Tombstone)(nil),        // 25: nactor.actors.Tombstone
-	(*Commands)(nil),         // 26: nactor.actors.Commands
-	(*Command)(nil),          // 27: nactor.actors.Command
-	(*Empty)(nil),            // 28: nactor.actors.Empty
-	(*In)(nil),               // 29: nactor.actors.In
-	(*Show)(nil),             // 30: nactor.actors.Show
-	(*Register)(nil),         // 31: nactor.actors.Register
-	(*Deregister)(nil),       // 32: nactor.actors.Deregister
-	(*Beat)(nil),             // 33: nactor.actors.Beat
-	(*Update)(nil),           // 34: nactor.actors.Update
-	(*Patch)(nil),            // 35: nactor.actors.Patch
-	(*EditMetadata)(nil),     // 36: nactor.actors.EditMetadata
-	(*SetHealth)(nil),        // 37: nactor.actors.SetHealth
-	(*Replies)(nil),          // 38: nactor.actors.Replies
-	(*Reply)(nil),            // 39: nactor.actors.Reply
-	(*Beats)(nil),            // 40: nactor.actors.Beats
-	(*ServiceBeats)(nil),     // 41: nactor.actors.ServiceBeats
-	(*BeatsTaken)(nil),       // 42: nactor.actors.BeatsTaken
-	(*ActorsQuery)(nil),      // 43: nactor.actors.ActorsQuery
-	(*ActorsAnswer)(nil),     // 44: nactor.actors.ActorsAnswer
-	(*Activation)(nil),       // 45: nactor.actors.Activation
-	(*StructureQuery)(nil),   // 46: nactor.actors.StructureQuery
-	(*StructureAnswer)(nil),  // 47: nactor.actors.StructureAnswer
-	(*ActorQuery)(nil),       // 48: nactor.actors.ActorQuery
-	(*ActorAnswer)(nil),      // 49: nactor.actors.ActorAnswer
-	(*UpgradeReport)(nil),    // 50: nactor.actors.UpgradeReport
-	(*UpgradeDiffering)(nil), // 51: nactor.actors.UpgradeDiffering
-	(*UpgradeAsk)(nil),       // 52: nactor.actors.UpgradeAsk
-	(*UpgradeExplain)(nil),   // 53: nactor.actors.UpgradeExplain
-	(*UpgradeClose)(nil),     // 54: nactor.actors.UpgradeClose
-	(*UpgradeAnswer)(nil),    // 55: nactor.actors.UpgradeAnswer
+	(*Key)(nil),               // 0: nactor.actors.Key
+	(*Addr)(nil),              // 1: nactor.actors.Addr
+	(*Instance)(nil),          // 2: nactor.actors.Instance
+	(*Overlay)(nil),           // 3: nactor.actors.Overlay
+	(*Checker)(nil),           // 4: nactor.actors.Checker
+	(*ClusterMeta)(nil),       // 5: nactor.actors.ClusterMeta
+	(*Meta)(nil),              // 6: nactor.actors.Meta
+	(*Revision)(nil),          // 7: nactor.actors.Revision
+	(*View)(nil),              // 8: nactor.actors.View
+	(*Delta)(nil),             // 9: nactor.actors.Delta
+	(*Packet)(nil),            // 10: nactor.actors.Packet
+	(*Sent)(nil),              // 11: nactor.actors.Sent
+	(*Ack)(nil),               // 12: nactor.actors.Ack
+	(*Deltas)(nil),            // 13: nactor.actors.Deltas
+	(*Digest)(nil),            // 14: nactor.actors.Digest
+	(*Entry)(nil),             // 15: nactor.actors.Entry
+	(*Listing)(nil),           // 16: nactor.actors.Listing
+	(*Pull)(nil),              // 17: nactor.actors.Pull
+	(*Views)(nil),             // 18: nactor.actors.Views
+	(*Gone)(nil),              // 19: nactor.actors.Gone
+	(*Synced)(nil),            // 20: nactor.actors.Synced
+	(*Claim)(nil),             // 21: nactor.actors.Claim
+	(*Claimed)(nil),           // 22: nactor.actors.Claimed
+	(*Handoff)(nil),           // 23: nactor.actors.Handoff
+	(*Heritage)(nil),          // 24: nactor.actors.Heritage
+	(*Tombstone)(nil),         // 25: nactor.actors.Tombstone
+	(*Commands)(nil),          // 26: nactor.actors.Commands
+	(*Command)(nil),           // 27: nactor.actors.Command
+	(*Empty)(nil),             // 28: nactor.actors.Empty
+	(*In)(nil),                // 29: nactor.actors.In
+	(*Show)(nil),              // 30: nactor.actors.Show
+	(*Register)(nil),          // 31: nactor.actors.Register
+	(*Deregister)(nil),        // 32: nactor.actors.Deregister
+	(*Beat)(nil),              // 33: nactor.actors.Beat
+	(*Update)(nil),            // 34: nactor.actors.Update
+	(*Patch)(nil),             // 35: nactor.actors.Patch
+	(*EditMetadata)(nil),      // 36: nactor.actors.EditMetadata
+	(*SetHealth)(nil),         // 37: nactor.actors.SetHealth
+	(*Replies)(nil),           // 38: nactor.actors.Replies
+	(*Reply)(nil),             // 39: nactor.actors.Reply
+	(*Beats)(nil),             // 40: nactor.actors.Beats
+	(*ServiceBeats)(nil),      // 41: nactor.actors.ServiceBeats
+	(*BeatsTaken)(nil),        // 42: nactor.actors.BeatsTaken
+	(*ActorsQuery)(nil),       // 43: nactor.actors.ActorsQuery
+	(*ActorsAnswer)(nil),      // 44: nactor.actors.ActorsAnswer
+	(*Activation)(nil),        // 45: nactor.actors.Activation
+	(*StructureQuery)(nil),    // 46: nactor.actors.StructureQuery
+	(*StructureAnswer)(nil),   // 47: nactor.actors.StructureAnswer
+	(*SubscribersQuery)(nil),  // 48: nactor.actors.SubscribersQuery
+	(*SubscribersAnswer)(nil), // 49: nactor.actors.SubscribersAnswer
+	(*Subscription)(nil),      // 50: nactor.actors.Subscription
+	(*ActorQuery)(nil),        // 51: nactor.actors.ActorQuery
+	(*ActorAnswer)(nil),       // 52: nactor.actors.ActorAnswer
+	(*UpgradeReport)(nil),     // 53: nactor.actors.UpgradeReport
+	(*UpgradeDiffering)(nil),  // 54: nactor.actors.UpgradeDiffering
+	(*UpgradeAsk)(nil),        // 55: nactor.actors.UpgradeAsk
+	(*UpgradeExplain)(nil),    // 56: nactor.actors.UpgradeExplain
+	(*UpgradeClose)(nil),      // 57: nactor.actors.UpgradeClose
+	(*UpgradeAnswer)(nil),     // 58: nactor.actors.UpgradeAnswer
 }
 var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	2,  // 0: nactor.actors.Instance.registered:type_name -> nactor.actors.Instance
@@ -4536,13 +4755,16 @@ var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	45, // 75: nactor.actors.ActorsAnswer.actors:type_name -> nactor.actors.Activation
 	0,  // 76: nactor.actors.StructureAnswer.missing:type_name -> nactor.actors.Key
 	0,  // 77: nactor.actors.StructureAnswer.extra:type_name -> nactor.actors.Key
-	7,  // 78: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
-	51, // 79: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
-	80, // [80:80] is the sub-list for method output_type
-	80, // [80:80] is the sub-list for method input_type
-	80, // [80:80] is the sub-list for extension type_name
-	80, // [80:80] is the sub-list for extension extendee
-	0,  // [0:80] is the sub-list for field type_name
+	0,  // 78: nactor.actors.SubscribersQuery.like:type_name -> nactor.actors.Key
+	50, // 79: nactor.actors.SubscribersAnswer.subscriptions:type_name -> nactor.actors.Subscription
+	0,  // 80: nactor.actors.Subscription.key:type_name -> nactor.actors.Key
+	7,  // 81: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
+	54, // 82: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
+	83, // [83:83] is the sub-list for method output_type
+	83, // [83:83] is the sub-list for method input_type
+	83, // [83:83] is the sub-list for extension type_name
+	83, // [83:83] is the sub-list for extension extendee
+	0,  // [0:83] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorpb_actorpb_proto_init() }
@@ -4584,7 +4806,7 @@ func file_actors_actorpb_actorpb_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorpb_actorpb_proto_rawDesc), len(file_actors_actorpb_actorpb_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   56,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,6 +1,7 @@
 package actorpb
 
 import (
+	"net/netip"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -8,6 +9,29 @@ import (
 	"nactor/naming"
 	"nactor/replica"
 )
+
+// FromSubscriptions returns the answer to question id.
+func FromSubscriptions(id uint64, list []naming.Subscription) *SubscribersAnswer {
+	out := &SubscribersAnswer{Id: id, Subscriptions: make([]*Subscription, 0, len(list))}
+	for _, s := range list {
+		out.Subscriptions = append(out.Subscriptions, &Subscription{
+			Key: FromKey(s.Key), Addr: s.Addr.String(), Agent: s.Agent, App: s.App, Clusters: s.Clusters, Connection: s.Connection,
+		})
+	}
+	return out
+}
+
+// Naming returns the subscriptions; an address that is none becomes the zero one.
+func (a *SubscribersAnswer) Naming() []naming.Subscription {
+	out := make([]naming.Subscription, 0, len(a.GetSubscriptions()))
+	for _, s := range a.GetSubscriptions() {
+		addr, _ := netip.ParseAddrPort(s.GetAddr())
+		out = append(out, naming.Subscription{Key: s.GetKey().Naming(), Subscriber: naming.Subscriber{
+			Addr: addr, Agent: s.GetAgent(), App: s.GetApp(), Clusters: s.GetClusters(), Connection: s.GetConnection(),
+		}})
+	}
+	return out
+}
 
 // FromKey returns the message of a key.
 func FromKey(k naming.Key) *Key { return &Key{Namespace: k.Namespace, Group: k.Group, Name: k.Name} }
@@ -287,7 +311,7 @@ func FromCommand(id uint64, key naming.Key, cmd naming.Command) (*Command, bool)
 	case naming.Update:
 		out.Command = &Command_Update{&Update{Addr: FromAddr(c.Addr), Ephemeral: c.Ephemeral, Overlay: fromOverlay(c.Addr, &c.Overlay)}}
 	case naming.Patch:
-		p := &Patch{Addr: FromAddr(c.Addr), Weight: c.Weight, Enabled: c.Enabled, HasMetadata: c.Metadata != nil}
+		p := &Patch{Addr: FromAddr(c.Addr), Weight: c.Weight, Enabled: c.Enabled, Healthy: c.Healthy, HasMetadata: c.Metadata != nil}
 		if c.Metadata != nil {
 			p.Metadata = fromMetadata(*c.Metadata)
 		}
@@ -351,7 +375,7 @@ func (c *Command) plain() naming.Command {
 	case *Command_Update:
 		return naming.Update{Addr: m.Update.GetAddr().Naming(), Ephemeral: m.Update.GetEphemeral(), Overlay: *m.Update.GetOverlay().naming()}
 	case *Command_Patch:
-		p := naming.Patch{Addr: m.Patch.GetAddr().Naming(), Weight: m.Patch.Weight, Enabled: m.Patch.Enabled}
+		p := naming.Patch{Addr: m.Patch.GetAddr().Naming(), Weight: m.Patch.Weight, Enabled: m.Patch.Enabled, Healthy: m.Patch.Healthy}
 		if m.Patch.GetHasMetadata() {
 			md := toMetadata(m.Patch.GetMetadata())
 			p.Metadata = &md

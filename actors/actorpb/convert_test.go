@@ -47,6 +47,15 @@ func TestCommandsTravel(t *testing.T) {
 	})
 }
 
+// The generator's commands mean the same in both structures; this field does not.
+func TestPatchedHealthTravels(t *testing.T) {
+	sick := false
+	pb, _ := FromCommand(7, naming.Key{Name: "s"}, naming.Patch{Healthy: &sick})
+	if c, ok := through(t, pb, &Command{}).Naming().(naming.Patch); !ok || c.Healthy == nil || *c.Healthy || c.Enabled != nil {
+		t.Errorf("%+v", c)
+	}
+}
+
 // normal removes the difference between nil and empty, which means nothing.
 func normal(cmd naming.Command) naming.Command {
 	if c, ok := cmd.(naming.EditMetadata); ok {

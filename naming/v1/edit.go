@@ -37,6 +37,12 @@ func (t *step) patch(c naming.Patch) {
 		if c.Metadata != nil {
 			in.Metadata = *c.Metadata
 		}
+		if c.Healthy != nil {
+			in.Healthy = *c.Healthy
+			if in.Healthy {
+				r.clock.Hear(t.now) // else it would not last
+			}
+		}
 		t.write(r, in)
 	})
 	if n == 0 {

@@ -19,6 +19,11 @@ func (t *step) register(in *naming.Instance) {
 		in = &c
 	}
 	old := t.find(in.Addr(), in.Ephemeral)
+	if old == nil {
+		if t.Err = t.rules.Admit(t.key, t.Len()); t.Err != nil {
+			return
+		}
+	}
 	if old != nil && !in.Ephemeral && in.Healthy != old.inst.Healthy {
 		c := *in
 		c.Healthy = old.inst.Healthy

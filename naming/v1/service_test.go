@@ -150,6 +150,30 @@ func TestOperatorsChangeTheRecord(t *testing.T) {
 	}
 }
 
+// An operator's word on health is stored for a persistent instance, and holds for a time-out
+// for an ephemeral one.
+func TestPatchedHealth(t *testing.T) {
+	s := New(key)
+	sick, well := false, true
+	persistent, ephemeral := inst("1.1.1.1", false), inst("2.2.2.2", true)
+	s.Step(at(0), naming.Register{Instance: persistent})
+	s.Step(at(0), naming.Register{Instance: ephemeral})
+	e := s.Step(at(0), naming.Patch{Addr: persistent.Addr(), Healthy: &sick})
+	if len(e.Records) != 1 || e.Records[0].Instance.Healthy {
+		t.Fatalf("stored: %+v", e.Records)
+	}
+	s.Step(at(20*time.Second), naming.Tick{})
+	s.Step(at(20*time.Second), naming.Patch{Addr: ephemeral.Addr(), Healthy: &well})
+	s.Step(at(34*time.Second), naming.Tick{})
+	if got := s.View(naming.Revision{}).Instances; got[0].Healthy || !got[1].Healthy {
+		t.Fatalf("before the time-out: %+v, %+v", got[0], got[1])
+	}
+	s.Step(at(36*time.Second), naming.Tick{})
+	if got := s.View(naming.Revision{}).Instances; got[1].Healthy {
+		t.Fatal("nobody beats, and yet it is healthy")
+	}
+}
+
 func TestErrors(t *testing.T) {
 	known := New(key)
 	known.Step(at(0), naming.Register{Instance: inst("1.1.1.1", true)})
@@ -303,5 +327,27 @@ func TestBeatDoesNotAllocate(t *testing.T) {
 	var beat naming.Command = naming.Beat{Addr: address(500)}
 	if n := testing.AllocsPerRun(100, func() { s.Step(env, beat) }); n != 0 {
 		t.Errorf("%v allocations a beat", n)
+	}
+}
+
+func TestMostInstances(t *testing.T) {
+	s, env := New(key), at(0)
+	env.Rules.MaxInstances = 2
+	for _, ip := range []string{"1.1.1.1", "2.2.2.2", "2.2.2.2"} {
+		if e := s.Step(env, naming.Register{Instance: inst(ip, true)}); e.Err != nil {
+			t.Fatal(e.Err)
+		}
+	}
+	for _, cmd := range []naming.Command{
+		naming.Register{Instance: inst("3.3.3.3", true)}, naming.Register{Instance: inst("2.2.2.2", false)},
+		naming.Beat{Addr: inst("3.3.3.3", true).Addr(), Instance: inst("3.3.3.3", true)},
+	} {
+		if e := s.Step(env, cmd); naming.KindOf(e.Err) != naming.KindRejected || e.Changed || len(e.Records) > 0 || e.Result.Known || s.Len() != 2 {
+			t.Errorf("%T: %+v", cmd, e)
+		}
+	}
+	env.Rules.MaxInstances = 1 // those that are there stay
+	if e := s.Step(env, naming.Beat{Addr: inst("2.2.2.2", true).Addr()}); !e.Result.Known || s.Len() != 2 {
+		t.Errorf("%+v", e)
 	}
 }

@@ -8,9 +8,14 @@ import (
 // register publishes in, replacing what its client published before, in whichever cluster
 // that was. The clock starts anew.
 func (t *step) register(in *naming.Instance) {
-	in.Stamp = t.stamp
 	id := idOf(in)
 	old := t.find(id)
+	if old == nil {
+		if t.Err = t.rules.Admit(t.key, len(t.pubs)); t.Err != nil {
+			return
+		}
+	}
+	in.Stamp = t.stamp
 	shown := t.overlays[in.Addr()].Cover(in)
 	if !t.born {
 		t.born, t.ephemeral = true, in.Ephemeral
@@ -77,7 +82,9 @@ func (t *step) beat(c naming.Beat) {
 			return
 		}
 		if p = t.find(idOf(c.Instance)); p == nil { // else: a beat for a persistent instance means nothing
-			t.register(c.Instance)
+			if t.register(c.Instance); t.Err != nil {
+				return
+			}
 			p = t.find(idOf(c.Instance))
 		}
 	}

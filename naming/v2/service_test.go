@@ -171,3 +171,25 @@ func BenchmarkBeat(b *testing.B) {
 		s.Step(env, beat)
 	}
 }
+
+func TestMostInstances(t *testing.T) {
+	s, env := New(key), at(0)
+	env.Rules.MaxInstances = 2
+	for _, ip := range []string{"1.1.1.1", "2.2.2.2", "2.2.2.2"} {
+		if e := s.Step(env, naming.Register{Instance: inst(ip, true)}); e.Err != nil {
+			t.Fatal(e.Err)
+		}
+	}
+	for _, cmd := range []naming.Command{
+		naming.Register{Instance: inst("3.3.3.3", true)}, naming.Register{Instance: inst("2.2.2.2", false)},
+		naming.Beat{Addr: inst("3.3.3.3", true).Addr(), Instance: inst("3.3.3.3", true)},
+	} {
+		if e := s.Step(env, cmd); naming.KindOf(e.Err) != naming.KindRejected || e.Changed || len(e.Records) > 0 || e.Result.Known || s.Len() != 2 {
+			t.Errorf("%T: %+v", cmd, e)
+		}
+	}
+	env.Rules.MaxInstances = 1 // those that are there stay
+	if e := s.Step(env, naming.Beat{Addr: inst("2.2.2.2", true).Addr()}); !e.Result.Known || s.Len() != 2 {
+		t.Errorf("%+v", e)
+	}
+}

@@ -18,3 +18,9 @@ func AppendBeat(dst []byte, known bool, intervalMillis int64, light bool) []byte
 	dst = appendBoolField(dst, `,"lightBeatEnabled":`, light)
 	return append(dst, '}')
 }
+
+// AppendBeatUnknown142 appends what Nacos 1.4.2 answers a heartbeat of an unknown instance.
+func AppendBeatUnknown142(dst []byte, intervalMillis int64) []byte {
+	dst = appendIntField(dst, `{"clientBeatInterval":`, intervalMillis)
+	return append(appendIntField(dst, `,"code":`, BeatUnknown), '}')
+}

@@ -1,17 +1,20 @@
 package wire
 
 import (
+	"slices"
+
 	"nactor/naming"
 )
 
-// AppendCatalogService appends the answer of GET /catalog/service.
-func AppendCatalogService(dst []byte, v *naming.View) []byte {
+// AppendCatalogService appends the answer of GET /catalog/service. by1X: as the 1.x structure
+// has it, whose clusters tell more.
+func AppendCatalogService(dst []byte, v *naming.View, by1X bool) []byte {
 	meta := metaOf(v)
 	dst = appendStringField(dst, `{"service":{"name":`, v.Key.Name)
 	dst = appendStringField(dst, `,"groupName":`, v.Key.Group)
 	dst = appendMeta(dst, meta)
 	dst = append(dst, `},"clusters":[`...)
-	for i, name := range v.Clusters() {
+	for i, name := range clustersOf(v, by1X) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -25,23 +28,35 @@ func AppendCatalogService(dst []byte, v *naming.View) []byte {
 		dst = appendBoolField(dst, `,"useIPPort4Check":`, c.UseInstancePort)
 		dst = append(dst, `,"metadata":`...)
 		dst = AppendMetadata(dst, c.Metadata)
+		if by1X {
+			// One port has two names: nothing sets the second.
+			dst = appendIntField(dst, `,"sitegroup":"","defCkport":`, int64(c.CheckPort))
+			dst = appendIntField(dst, `,"defIPPort":`, int64(c.CheckPort))
+			occupied := slices.ContainsFunc(v.Instances, func(in *naming.Instance) bool { return in.Cluster == name })
+			dst = appendBoolField(dst, `,"empty":`, !occupied)
+		}
 		dst = append(dst, '}')
 	}
 	return append(dst, `]}`...)
 }
 
 // AppendCatalogInstances appends the answer of GET /catalog/instances: a page of the
-// instances of one cluster with their real health, and how many there are in all.
-func AppendCatalogInstances(dst []byte, key naming.Key, page []*naming.Instance, count int) []byte {
+// instances of one cluster with their real health, and how many there are in all. by1X: as
+// the 1.x structure has them.
+func AppendCatalogInstances(dst []byte, key naming.Key, page []*naming.Instance, count int, by1X bool) []byte {
 	dst = append(dst, `{"list":`...)
-	dst = appendHosts(dst, key, page, false)
+	if by1X {
+		dst = appendCoreHosts(dst, key, page)
+	} else {
+		dst = appendHosts(dst, key, page, false)
+	}
 	dst = appendIntField(dst, `,"count":`, int64(count))
 	return append(dst, '}')
 }
 
 // AppendCatalogServices appends the answer of GET /catalog/services: a page, and how many
-// services match in all.
-func AppendCatalogServices(dst []byte, page []*naming.View, count int) []byte {
+// services match in all. by1X: as the 1.x structure has them.
+func AppendCatalogServices(dst []byte, page []*naming.View, count int, by1X bool) []byte {
 	dst = appendIntField(dst, `{"count":`, int64(count))
 	dst = append(dst, `,"serviceList":[`...)
 	for i, v := range page {
@@ -51,7 +66,7 @@ func AppendCatalogServices(dst []byte, page []*naming.View, count int) []byte {
 		healthy, total := v.HealthyCount(), len(v.Instances)
 		dst = appendStringField(dst, `{"name":`, v.Key.Name)
 		dst = appendStringField(dst, `,"groupName":`, v.Key.Group)
-		dst = appendIntField(dst, `,"clusterCount":`, int64(len(v.Clusters())))
+		dst = appendIntField(dst, `,"clusterCount":`, int64(len(clustersOf(v, by1X))))
 		dst = appendIntField(dst, `,"ipCount":`, int64(total))
 		dst = appendIntField(dst, `,"healthyInstanceCount":`, int64(healthy))
 		// A string in Nacos. Unlike lists it does not ask whether the service has metadata.
@@ -63,7 +78,7 @@ func AppendCatalogServices(dst []byte, page []*naming.View, count int) []byte {
 }
 
 // AppendCatalogDetails appends the answer of GET /catalog/services with instances.
-func AppendCatalogDetails(dst []byte, page []*naming.View) []byte {
+func AppendCatalogDetails(dst []byte, page []*naming.View, by1X bool) []byte {
 	dst = append(dst, '[')
 	for i, v := range page {
 		if i > 0 {
@@ -72,7 +87,7 @@ func AppendCatalogDetails(dst []byte, page []*naming.View) []byte {
 		dst = appendStringField(dst, `{"serviceName":`, v.Key.Name)
 		dst = appendStringField(dst, `,"groupName":`, v.Key.Group)
 		dst = append(dst, `,"clusterMap":{`...)
-		for j, name := range v.Clusters() {
+		for j, name := range clustersOf(v, by1X) {
 			if j > 0 {
 				dst = append(dst, ',')
 			}

@@ -16,6 +16,15 @@ type Query struct {
 	Now         time.Time
 }
 
+// What is kept beside a view ([naming.View.KeepRendering]).
+const (
+	keptHosts    = iota // the unfiltered list
+	keptBy1X            // the same by the logic of 1.X
+	kept142             // the same of Nacos 1.4.2
+	kept142Short        // for clients that it shows no groups
+	keptChecksum
+)
+
 // AppendList appends the answer of GET /instance/list. v is nil for a service that is not
 // known: that is an empty list, not an error.
 func AppendList(dst []byte, key naming.Key, v *naming.View, q Query) []byte {
@@ -67,21 +76,21 @@ func appendSelected(dst []byte, v *naming.View, q Query) ([]byte, bool) {
 	clusters := SplitClusters(q.Clusters)
 	unfiltered := len(clusters) == 0 && !q.HealthyOnly
 	if unfiltered {
-		if b := v.CachedHosts(); b != nil {
+		if b := v.Rendering(keptHosts); b != nil {
 			return append(dst, b...), false
 		}
 	}
 	sel := v.Select(clusters, q.HealthyOnly)
 	if sel.All {
 		// The filters left everything in, so this is the unfiltered list.
-		if b := v.CachedHosts(); b != nil {
+		if b := v.Rendering(keptHosts); b != nil {
 			return append(dst, b...), false
 		}
 	}
 	begin := len(dst)
 	dst = appendHosts(dst, v.Key, sel.Instances, sel.Protected)
 	if !sel.Protected && (unfiltered || sel.All) {
-		v.CacheHosts(slices.Clone(dst[begin:]))
+		v.KeepRendering(keptHosts, slices.Clone(dst[begin:]))
 	}
 	return dst, sel.Protected
 }

@@ -93,7 +93,7 @@ func TestList(t *testing.T) {
 	v = view(instance("1.1.1.1", "DEFAULT", true, nil), instance("2.2.2.2", "DEFAULT", false, nil))
 	v.Meta = &naming.ServiceMeta{ProtectThreshold: 0.8}
 	golden(t, "list_protected", AppendList(nil, key, v, q))
-	if v.CachedHosts() != nil {
+	if v.Rendering(keptHosts) != nil {
 		t.Error("a protected list was kept")
 	}
 }
@@ -146,7 +146,7 @@ func TestBeat(t *testing.T) {
 }
 
 func TestService(t *testing.T) {
-	golden(t, "service_unknown", AppendService(nil, key, nil))
+	golden(t, "service_unknown", AppendService(nil, key, nil, false))
 	v := view(instance("1.1.1.1", "DEFAULT", true, nil), instance("1.1.1.2", "web", false, nil))
 	v.Meta = &naming.ServiceMeta{
 		ProtectThreshold: 0.8,
@@ -157,16 +157,16 @@ func TestService(t *testing.T) {
 			Checker: naming.HealthChecker{Type: "HTTP", Path: "/p", Headers: "k:v", ExpectedResponseCode: 200},
 		}},
 	}
-	golden(t, "service", AppendService(nil, key, v))
+	golden(t, "service", AppendService(nil, key, v, false))
 	golden(t, "service_list", AppendServiceList(nil, []string{"s1", "s2"}, 7))
 	golden(t, "service_list_empty", AppendServiceList(nil, nil, 0))
-	golden(t, "subscribers", AppendSubscribers(nil, []Subscription{{key, naming.Subscriber{
+	golden(t, "subscribers", AppendSubscribers(nil, []naming.Subscription{{Key: key, Subscriber: naming.Subscriber{
 		Addr: netip.MustParseAddrPort("10.0.0.1:54321"), Agent: "Nacos-Go-Client:v1.1.6", App: "unknown",
-	}}}, 1))
-	golden(t, "catalog_service", AppendCatalogService(nil, v))
-	golden(t, "catalog_instances", AppendCatalogInstances(nil, key, v.Instances[1:], 1))
-	golden(t, "catalog_services", AppendCatalogServices(nil, []*naming.View{v, {Key: key}}, 2))
-	golden(t, "catalog_details", AppendCatalogDetails(nil, []*naming.View{v}))
+	}}}, 1, false))
+	golden(t, "catalog_service", AppendCatalogService(nil, v, false))
+	golden(t, "catalog_instances", AppendCatalogInstances(nil, key, v.Instances[1:], 1, false))
+	golden(t, "catalog_services", AppendCatalogServices(nil, []*naming.View{v, {Key: key}}, 2, false))
+	golden(t, "catalog_details", AppendCatalogDetails(nil, []*naming.View{v}, false))
 }
 
 func TestChecker(t *testing.T) {
@@ -202,7 +202,7 @@ func TestSelector(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]naming.Kind{
-		"x": naming.KindRejected, "{}": naming.KindRejected, `{"type":"expression"}`: naming.KindRejected, `{"type":"y"}`: naming.KindInvalid,
+		"x": naming.KindRejected, "{}": naming.KindRejected, `{"type":"health"}`: naming.KindRejected, `{"type":"y"}`: naming.KindInvalid,
 		`{"type":"label","expression":"CONSUMER.label.A = PROVIDER.label.B"}`: naming.KindRejected,
 		`{"type":"label","expression":"A = A"}`:                               naming.KindRejected,
 	} {

@@ -52,6 +52,7 @@ type Config struct {
 	MinAcks        int    // other replicas that must have a registration
 	ExpireInstance bool
 	EmptyService   time.Duration
+	MaxInstances   int // of a service; 0: no limit
 	PushDelay      time.Duration
 	StoreMinFree   int64         // bytes
 	DeadServer     time.Duration // after which a node that is gone is no longer a member of the store

@@ -24,6 +24,7 @@ const (
 	keyAuth           = "nacos.core.auth.enabled"
 	keyExpireInstance = "nacos.naming.expireInstance"
 	keyEmptyService   = "nacos.naming.clean.empty-service.expired-time"
+	keyMaxInstances   = "nactor.limit.instances-per-service"
 	keyPushDelay      = "nacos.naming.push.pushTaskDelay"
 	keyAsVersion      = "nactor.as-version"
 	keyMinAcks        = "nactor.replication.min-acks"
@@ -60,6 +61,7 @@ var keys = []Key{
 	{keyAuth, "false", "true is refused: this version has no authentication and would serve everyone."},
 	{keyExpireInstance, "true", "false keeps instances whose beats stopped; they only turn unhealthy."},
 	{keyEmptyService, "60000", "Age in ms at which a service without instances and metadata is dropped."},
+	{keyMaxInstances, "10000", "Instances that a service can have; more are not registered, those that are there stay. 0: no limit."},
 	{keyPushDelay, "500", "Time in ms in which changes of a service are gathered into one push."},
 	{keyAsVersion, NacosVersion, "Nacos version that this node presents itself as; 1.X keeps the 1.x structure only."},
 	{keyMinAcks, "1", "Other replicas that have a registration before it is acknowledged (cluster)."},

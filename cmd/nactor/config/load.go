@@ -50,6 +50,7 @@ func Load(o Options) (*Config, error) {
 	c.MinAcks = r.int(keyMinAcks, 1, 0, 100)
 	c.ExpireInstance = r.bool(keyExpireInstance, true)
 	c.EmptyService = r.millis(keyEmptyService, 60*time.Second)
+	c.MaxInstances = r.int(keyMaxInstances, 10_000, 0, 1<<30)
 	c.PushDelay = r.millis(keyPushDelay, 500*time.Millisecond)
 	c.StoreMinFree = r.bytes(keyStoreMinFree, 16<<20)
 	c.DeadServer = r.millis(keyDeadServer, 10*time.Minute)

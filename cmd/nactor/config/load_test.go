@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 	dir := t.TempDir()
 	c := mustLoad(t, Options{Home: dir})
 	if c.Home != dir || c.Mode != Cluster || c.Storage != External || c.Port != 8848 || c.AsVersion != "2.0.3" ||
-		!c.ExpireInstance || c.EmptyService != time.Minute || c.PushDelay != 500*time.Millisecond ||
+		!c.ExpireInstance || c.EmptyService != time.Minute || c.MaxInstances != 10_000 || c.PushDelay != 500*time.Millisecond ||
 		c.StoreMinFree != 16<<20 || c.MinAcks != 1 || c.BindAddress != "" || c.Peers != nil || c.IP == "" ||
 		c.ContextPath != "/nacos" || c.Logging.Level != slog.LevelInfo || c.Logging.MaxFiles != 10 || c.Logging.MaxSizeMB != 50 {
 		t.Errorf("defaults: %+v", c)

@@ -198,7 +198,7 @@ func (n *Node) serve() {
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.measure(metrics)
 	n.front = http.New(http.Config{
-		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Structures: n.services, Subscriptions: n.views, Settings: n.upgradeSettings(),
+		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Structures: n.services, Subscriptions: n.views, Audience: n.services, Settings: n.upgradeSettings(),
 		Members: n, Upgrade: n, By1X: n.by1X, Owner: n.owner, SetLogLevel: n.logs.SetLevel, Inspector: n, Pushes: n.pushes, Checks: n.checks, Metrics: metrics, OpenAPI: api.OpenAPI, Version: n.cfg.AsVersion, Standalone: n.cfg.Mode == config.Standalone,
 	})
 	n.wg.Go(func() {
@@ -233,6 +233,7 @@ func (n *Node) rules(sw *naming.Switches) naming.Rules {
 	r.HealthCheck = sw.HealthCheckEnabled
 	r.Expire = n.cfg.ExpireInstance
 	r.EmptyService = n.cfg.EmptyService
+	r.MaxInstances = n.cfg.MaxInstances
 	return r
 }
 
