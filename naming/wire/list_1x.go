@@ -109,13 +109,15 @@ func append142Hosts(dst []byte, key naming.Key, v *naming.View, q Query142) []by
 		return append(dst, kept...)
 	}
 	begin := len(dst)
-	list, protected := select142(v, clusters, q.HealthyOnly)
+	// 1.4.2 judges the threshold with the disabled instances, which it leaves out afterwards, and
+	// 2.0.3 without: here nodes of one cluster do not differ.
+	sel := v.Select(clusters, q.HealthyOnly)
 	dst = append(dst, '[')
-	for i, in := range list {
+	for i, in := range sel.Instances {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		healthy := in.Healthy || protected
+		healthy := in.Healthy || sel.Protected
 		dst = appendStringField(dst, `{"ip":`, in.IP)
 		dst = appendIntField(dst, `,"port":`, int64(in.Port))
 		dst = appendBoolField(dst, `,"valid":`, healthy)
@@ -136,29 +138,6 @@ func append142Hosts(dst []byte, key naming.Key, v *naming.View, q Query142) []by
 		v.KeepRendering(number, slices.Clone(dst[begin:]))
 	}
 	return dst
-}
-
-// select142 returns who is shown, and whether as healthy all of them: 1.4.2 judges the
-// threshold with the disabled instances, and leaves them out afterwards.
-func select142(v *naming.View, clusters []string, healthyOnly bool) (list []*naming.Instance, protected bool) {
-	healthy, total := 0, 0
-	for _, in := range v.Instances {
-		if len(clusters) > 0 && !slices.Contains(clusters, in.Cluster) {
-			continue
-		}
-		total++
-		if in.Healthy {
-			healthy++
-		}
-		if in.Enabled {
-			list = append(list, in)
-		}
-	}
-	protected = v.Protects(healthy, total)
-	if healthyOnly && !protected {
-		list = slices.DeleteFunc(list, func(in *naming.Instance) bool { return !in.Healthy })
-	}
-	return list, protected
 }
 
 func append142Name(dst []byte, key naming.Key, grouped bool) []byte {
