@@ -1,0 +1,423 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nactor/naming/upgrade/switchover"
+)
+
+// ConnectionsOptions are the knobs of the benchmark of connections.
+type ConnectionsOptions struct {
+	Connections int           // clients of 2.x on one node, each with a service of its own
+	Subscribers int           // more clients there, each with a service that it subscribes to
+	Changes     int           // that each measurement of pushes takes
+	Rate        int           // changes a second
+	Limit       time.Duration // of the whole run
+}
+
+func connectionsCommand() *cobra.Command {
+	o := ConnectionsOptions{}
+	c := &cobra.Command{
+		Use:   "connections",
+		Short: "Measure what thousands of clients of 2.x cost a node, and how soon subscribers are pushed",
+		Long: "Starts three nodes on loopback in temporary homes, connects clients of 2.x to one of them, measures the\n" +
+			"memory that it takes for each, and the time from a registration on another node to the subscriber; then\n" +
+			"all go, half of them without a word, and what is left is compared with what was before.",
+		SilenceUsage: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			return RunConnections(ctx, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := c.Flags()
+	f.IntVar(&o.Connections, "connections", 5000, "clients on one node, each with an instance of a service of its own")
+	f.IntVar(&o.Subscribers, "subscribers", 500, "more clients on the same node, each with a service that it is subscribed to")
+	f.IntVar(&o.Changes, "changes", 2000, "registrations in each measurement of pushes")
+	f.IntVar(&o.Rate, "rate", 200, "registrations a second in these")
+	f.DurationVar(&o.Limit, "limit", 3*time.Minute, "end after this time, come what may")
+	return c
+}
+
+const (
+	workers     = 64              // clients that connect or register at the same time
+	publishers  = 20              // clients on another node whose registrations are pushed
+	healthEvery = 5 * time.Second // SDKs say that they are there when they were silent for so long
+	askedPush   = 50 * time.Millisecond
+	// allowedHeap is what may be left of a client's heap when it is gone: maps that do not shrink.
+	allowedHeap = 512
+)
+
+// emptyTime makes services without instances go after this time, not after Nacos's minute.
+const emptyTime = 2 * time.Second
+
+// RunConnections carries out the benchmark of connections.
+func RunConnections(ctx context.Context, o ConnectionsOptions, out, progress io.Writer) error {
+	if o.Connections < 1 || o.Subscribers < 1 || o.Changes < 1 || o.Rate < 1 || o.Limit <= 0 {
+		return errors.New("connections, subscribers, changes, rate and limit must be positive")
+	}
+	if err := descriptors(o.Connections + o.Subscribers); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, o.Limit, fmt.Errorf("the limit of %v is over", o.Limit))
+	defer cancel()
+	home, err := os.MkdirTemp("", "nactor-bench-")
+	if err != nil {
+		return fmt.Errorf("make homes for the servers: %w", err)
+	}
+	defer os.RemoveAll(home)
+	g, err := newGroup("connections", home, append([]string{
+		"--set", "nacos.naming.clean.empty-service.expired-time=" + strconv.FormatInt(emptyTime.Milliseconds(), 10)}, without1X...)...)
+	if err != nil {
+		return err
+	}
+	defer g.end()
+	b := &connectionsBench{ConnectionsOptions: o, group: g, out: out, progress: progress, pushes: &pushes{}}
+	defer b.dismiss()
+	if err := b.run(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = errors.Join(context.Cause(ctx), err)
+		}
+		return fmt.Errorf("measure connections: %w", err)
+	}
+	return nil
+}
+
+// descriptors checks that this process, and a node, may have so many connections. Go has
+// raised the limit as far as it may.
+func descriptors(connections int) error {
+	const others = 500
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("ask for the limit of file descriptors: %w", err)
+	}
+	if need := uint64(connections + others); limit.Cur < need {
+		return fmt.Errorf("%d connections need %d file descriptors, %d are allowed: raise the limit (ulimit -n %d, as root ulimit -Hn first) or use fewer --connections", connections, need, limit.Cur, need)
+	}
+	return nil
+}
+
+// connectionsBench is one run of the benchmark of connections. The first node registers, the
+// second has the clients.
+type connectionsBench struct {
+	ConnectionsOptions
+	group         *group
+	out, progress io.Writer
+	pushes        *pushes
+	publishers    []*Client
+
+	mu      sync.Mutex
+	clients []*Client // all that are open
+	missed  []string  // what was asked for and is not there
+}
+
+func (b *connectionsBench) say(format string, args ...any) {
+	fmt.Fprintf(b.progress, "\r\033[K"+format, args...)
+}
+
+// node returns where a node takes requests, and where clients of 2.x connect.
+func (b *connectionsBench) node(i int) (http, grpc string) {
+	http = b.group.members[i].addr
+	host, port, _ := net.SplitHostPort(http)
+	n, _ := strconv.Atoi(port)
+	return http, net.JoinHostPort(host, strconv.Itoa(n+1000))
+}
+
+func (b *connectionsBench) run(ctx context.Context) error {
+	b.say("starting a cluster")
+	if err := b.group.launchAll(); err != nil {
+		return err
+	}
+	if err := b.group.serve(ctx); err != nil {
+		return err
+	}
+	if _, err := b.group.goes(ctx, switchover.V2, false); err != nil {
+		return err
+	}
+	there, _ := b.node(1)
+	before, err := ReadUsage(ctx, there)
+	if err != nil {
+		return err
+	}
+	if err := b.subscribe(ctx); err != nil {
+		return err
+	}
+	table := &usageTable{begin: before}
+	table.add("at the start", before)
+	subscribed, err := ReadUsage(ctx, there)
+	if err != nil {
+		return err
+	}
+	table.add(fmt.Sprintf("%d subscribers", b.Subscribers), subscribed)
+	if err := b.measure(ctx, "no other clients"); err != nil {
+		return err
+	}
+	base, err := ReadUsage(ctx, there)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	many, err := b.connect(ctx, 1, b.Connections, "connecting")
+	if err != nil {
+		return err
+	}
+	connectTime := time.Since(begin)
+	var alive sync.WaitGroup
+	living, die := context.WithCancel(ctx)
+	defer alive.Wait()
+	defer die()
+	alive.Go(func() { b.live(living, many) })
+	connected, err := ReadUsage(ctx, there)
+	if err != nil {
+		return err
+	}
+	table.add(fmt.Sprintf("%d connected", b.Connections), connected)
+	if err := b.measure(ctx, fmt.Sprintf("%d idle", b.Connections)); err != nil {
+		return err
+	}
+	begin = time.Now()
+	err = each(ctx, b.Connections, func(ctx context.Context, i int) error {
+		return many[i].Register(ctx, fmt.Sprintf("own-%d", i), fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), 80, "n", "1")
+	})
+	if err != nil {
+		return err
+	}
+	registerTime := time.Since(begin)
+	registered, err := ReadUsage(ctx, there)
+	if err != nil {
+		return err
+	}
+	table.add(fmt.Sprintf("%d registered", b.Connections), registered)
+	if err := b.measure(ctx, fmt.Sprintf("%d registered", b.Connections)); err != nil {
+		return err
+	}
+	if err := b.fanOut(ctx); err != nil {
+		return err
+	}
+	die()
+	alive.Wait()
+	left, err := b.leave(ctx, there, before)
+	if err != nil {
+		return err
+	}
+	table.add("all gone", left)
+	b.say("")
+	fmt.Fprintf(b.out, "%d nodes; %d clients connected in %v (%.0f/s), registered in %v (%.0f/s)\n\n", nodes,
+		b.Connections, connectTime.Round(time.Millisecond), float64(b.Connections)/connectTime.Seconds(),
+		registerTime.Round(time.Millisecond), float64(b.Connections)/registerTime.Seconds())
+	if err := table.print(b.out, base, connected, registered, b.Connections); err != nil {
+		return err
+	}
+	if err := b.pushes.print(b.out); err != nil {
+		return err
+	}
+	return b.judge(before, left)
+}
+
+// connect connects clients to a node.
+func (b *connectionsBench) connect(ctx context.Context, node, count int, what string) ([]*Client, error) {
+	_, addr := b.node(node)
+	out := make([]*Client, count)
+	var done atomic.Int64
+	err := each(ctx, count, func(ctx context.Context, i int) error {
+		c, err := Connect(ctx, addr, b.pushes.told)
+		if err != nil {
+			return err
+		}
+		out[i] = c
+		b.mu.Lock()
+		b.clients = append(b.clients, c)
+		b.mu.Unlock()
+		if n := done.Add(1); n%500 == 0 {
+			b.say("%s: %d of %d", what, n, count)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// subscribe connects those who are pushed and those whose registrations are.
+func (b *connectionsBench) subscribe(ctx context.Context) error {
+	subscribers, err := b.connect(ctx, 1, b.Subscribers, "connecting subscribers")
+	if err != nil {
+		return err
+	}
+	err = each(ctx, b.Subscribers, func(ctx context.Context, i int) error {
+		return errors.Join(subscribers[i].Subscribe(ctx, watched(i)), subscribers[i].Subscribe(ctx, common))
+	})
+	if err != nil {
+		return err
+	}
+	b.publishers, err = b.connect(ctx, 0, publishers, "connecting publishers")
+	return err
+}
+
+// measure measures how soon single subscribers are pushed.
+func (b *connectionsBench) measure(ctx context.Context, name string) error {
+	b.say("pushes: %s", name)
+	services := make([]string, b.Subscribers)
+	for i := range services {
+		services[i] = watched(i)
+	}
+	return b.pushes.take(ctx, measurement{name: name, count: b.Changes, rate: b.Rate, each: 1, from: b.publishers, services: services, asked: true})
+}
+
+// fanOut measures how soon the last of many subscribers of one service are pushed.
+func (b *connectionsBench) fanOut(ctx context.Context) error {
+	const count, rate = 20, 2
+	b.say("pushes: all subscribers of one service")
+	return b.pushes.take(ctx, measurement{name: fmt.Sprintf("%d subscribers of one service", b.Subscribers), count: count, rate: rate,
+		each: b.Subscribers, from: b.publishers[:1], services: []string{common}})
+}
+
+// live says for clients that they are there, as often as an idle SDK does, until ctx ends.
+func (b *connectionsBench) live(ctx context.Context, clients []*Client) {
+	t := time.NewTicker(healthEvery / 100)
+	defer t.Stop()
+	for part := 0; ; part++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		for i := part % 100; i < len(clients); i += 100 {
+			if clients[i].CheckHealth(ctx) != nil && ctx.Err() == nil {
+				b.miss("a client that is alive was disconnected")
+				return
+			}
+		}
+	}
+}
+
+func (b *connectionsBench) miss(format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.missed = append(b.missed, fmt.Sprintf(format, args...))
+}
+
+// dismiss ends all clients, every second one without a word.
+func (b *connectionsBench) dismiss() {
+	b.mu.Lock()
+	clients := b.clients
+	b.clients = nil
+	b.mu.Unlock()
+	_ = each(context.Background(), len(clients), func(_ context.Context, i int) error {
+		if i%2 == 0 {
+			clients[i].Abort()
+		} else {
+			clients[i].Close()
+		}
+		return nil
+	})
+}
+
+// leave ends all clients and returns what a node holds when their services are gone.
+func (b *connectionsBench) leave(ctx context.Context, addr string, before Usage) (Usage, error) {
+	b.say("all go")
+	b.dismiss()
+	err := await(ctx, askEvery, func() error {
+		m, err := readMetrics(ctx, addr)
+		if err == nil && (m[metricConnections] > 0 || m[metricServices] > before.Services) {
+			err = fmt.Errorf("%d connections and %d services are left", m[metricConnections], m[metricServices]-before.Services)
+		}
+		return err
+	})
+	if err != nil {
+		return Usage{}, err
+	}
+	return ReadUsage(ctx, addr)
+}
+
+// judge compares with what was asked for.
+func (b *connectionsBench) judge(before, left Usage) error {
+	for _, p := range b.pushes.done {
+		if p99 := time.Duration(p.latency.ValueAtQuantile(99)) * time.Microsecond; p.asked && p99 > askedPush {
+			b.miss("push p99 of %v with %s: %v are asked for", p99.Round(100*time.Microsecond), p.name, askedPush)
+		}
+	}
+	clients := int64(b.Connections + b.Subscribers)
+	if more := left.Heap - before.Heap; more > clients*allowedHeap {
+		b.miss("%d bytes of heap are left for each client that is gone: %d are allowed", more/clients, allowedHeap)
+	}
+	if more := left.Goroutines - before.Goroutines; more > publishers {
+		b.miss("%d goroutines are left", more)
+	}
+	for _, m := range b.missed {
+		fmt.Fprintln(b.out, "MISSED:", m)
+	}
+	if len(b.missed) == 0 {
+		fmt.Fprintf(b.out, "met: pushed within %v (p99), nothing left\n", askedPush)
+	}
+	return nil
+}
+
+// each does something count times, several at once. The first error ends it.
+func each(ctx context.Context, count int, do func(ctx context.Context, i int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(workers, count) {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= count {
+					return
+				}
+				if err := do(ctx, i); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// usageTable is what a node held at some moments.
+type usageTable struct {
+	begin Usage
+	names []string
+	rows  []Usage
+}
+
+func (t *usageTable) add(name string, u Usage) {
+	t.names, t.rows = append(t.names, name), append(t.rows, u)
+}
+
+// print shows the table, and what each of count connections takes.
+func (t *usageTable) print(out io.Writer, base, connected, registered Usage, count int) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "the node with the clients\theap MiB\tstacks MiB\tresident MiB\tgoroutines\tfiles\t")
+	for i, u := range t.rows {
+		fmt.Fprintf(w, "%s\t%.1f\t%.1f\t%.1f\t%d\t%d\t\n", t.names[i], mib(u.Heap), mib(u.Stacks), mib(u.Resident), u.Goroutines, u.Files)
+	}
+	fmt.Fprintln(w, "for each of them\theap KiB\tstacks KiB\tresident KiB\tgoroutines\tfiles\t")
+	share := func(name string, from, to Usage) {
+		n := float64(count)
+		kib := func(from, to int64) float64 { return float64(to-from) / 1024 / n }
+		fmt.Fprintf(w, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, kib(from.Heap, to.Heap), kib(from.Stacks, to.Stacks), kib(from.Resident, to.Resident),
+			float64(to.Goroutines-from.Goroutines)/n, float64(to.Files-from.Files)/n)
+	}
+	share("connected", base, connected)
+	share("connected and registered", base, registered)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "heap and stacks: in use after collections; resident: with what the collector has not given back yet")
+	return nil
+}
