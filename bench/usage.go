@@ -20,7 +20,7 @@ type Usage struct {
 
 // Metrics of a node in Prometheus's format. Files and Resident are known on Linux only.
 const (
-	metricHeap        = "go_memstats_heap_alloc_bytes"
+	metricHeap        = "go_gc_heap_live_bytes" // what the last collection found in use
 	metricStacks      = "go_memstats_stack_inuse_bytes"
 	metricResident    = "process_resident_memory_bytes"
 	metricGoroutines  = "go_goroutines"
@@ -30,46 +30,45 @@ const (
 	metricServices    = `nacos_monitor{module="naming",name="serviceCount"}`
 )
 
-// settledReads is how often a node is asked after it has collected its garbage: the least of
-// its heap is what is in use, the rest is the garbage of the questions.
-const settledReads = 5
+// collected is how many garbage collections it takes until what is gone is not counted any
+// more: it may have been in a pool.
+const collected = 3
 
-// ReadUsage asks the node at addr until it has collected its garbage twice, because what is
-// gone may have been in a pool, and tells what it holds then. The answers are the garbage that
-// makes it collect.
+// ReadUsage asks the node at addr until it has collected its garbage a few times, and tells what
+// it holds then. The answers are the garbage that makes it collect.
 func ReadUsage(ctx context.Context, addr string) (Usage, error) {
-	var u Usage
-	begin := int64(-1)
-	for settled := 0; settled < settledReads; {
+	for begin := int64(-1); ; {
 		m, err := readMetrics(ctx, addr)
 		if err != nil {
-			return u, err
+			return Usage{}, err
 		}
 		if begin < 0 {
 			begin = m[metricCollections]
 		}
-		if m[metricCollections] < begin+collected {
-			continue
-		}
-		heap := m[metricHeap]
-		if settled > 0 {
-			heap = min(heap, u.Heap)
-		}
-		settled++
-		u = Usage{
-			Heap: heap, Stacks: m[metricStacks], Resident: m[metricResident], Goroutines: m[metricGoroutines], Files: m[metricFiles],
-			Services: m[metricServices], Connections: m[metricConnections],
+		if m[metricCollections] >= begin+collected {
+			return Usage{
+				Heap: m[metricHeap], Stacks: m[metricStacks], Resident: m[metricResident], Goroutines: m[metricGoroutines], Files: m[metricFiles],
+				Services: m[metricServices], Connections: m[metricConnections],
+			}, nil
 		}
 	}
-	return u, nil
 }
 
-// readMetrics returns the metrics of a node, by name and labels as they are written.
+// readMetrics asks a node for its metrics.
 func readMetrics(ctx context.Context, addr string) (map[string]int64, error) {
 	body, err := get(ctx, addr, "/actuator/prometheus")
-	if err != nil {
-		return nil, fmt.Errorf("ask %s for its metrics: %w", addr, err)
+	if err == nil {
+		var m map[string]int64
+		if m, err = parseMetrics(body); err == nil {
+			return m, nil
+		}
 	}
+	return nil, fmt.Errorf("ask %s for its metrics: %w", addr, err)
+}
+
+// parseMetrics reads metrics in Prometheus's format, by name and labels as they are written. It
+// is an error if one of those that are needed is missing.
+func parseMetrics(body []byte) (map[string]int64, error) {
 	out := map[string]int64{}
 	for lines := bufio.NewScanner(bytes.NewReader(body)); lines.Scan(); {
 		name, value, _ := strings.Cut(lines.Text(), " ")
@@ -79,7 +78,7 @@ func readMetrics(ctx context.Context, addr string) (map[string]int64, error) {
 	}
 	for _, name := range []string{metricHeap, metricStacks, metricGoroutines, metricCollections, metricConnections, metricServices} {
 		if _, ok := out[name]; !ok {
-			return nil, fmt.Errorf("ask %s for its metrics: it does not tell %s", addr, name)
+			return nil, fmt.Errorf("there is no metric %s", name)
 		}
 	}
 	return out, nil
