@@ -33,7 +33,7 @@ type Config struct {
 	MaxMessage     int           // bytes; 0: 10 MiB, as in Nacos
 	MaxConnections int           // of clients; 0: 50,000
 	MaxPerAddress  int           // of clients at one ip; 0: no limit
-	PushDelay      time.Duration // from a change to its push; more changes meanwhile are one
+	PushWindow     time.Duration // for which changes of a service are gathered after a push, at most; 0: 500 ms, as in Nacos
 }
 
 const (
@@ -80,6 +80,9 @@ func New(cfg Config) *Server {
 	}
 	if cfg.MaxConnections == 0 {
 		cfg.MaxConnections = defaultMaxConnections
+	}
+	if cfg.PushWindow == 0 {
+		cfg.PushWindow = defaultPushWindow
 	}
 	s := &Server{cfg: cfg, clients: map[string]*client{}, at: map[string]int{}, quit: make(chan struct{}), conns: &connections{}}
 	s.grpc = grpc.NewServer(
