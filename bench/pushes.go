@@ -1,22 +1,27 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strconv"
 	"sync"
 	"text/tabwriter"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/valyala/fasthttp"
 )
 
 // pushes measures the time from a registration to the subscribers. Each registration bears the
 // moment at which it was sent, in the metadata of the instance: sender and receiver are one
 // process.
 type pushes struct {
+	bare string // address of a bare handler
+
 	mu      sync.Mutex
 	latency *hdrhistogram.Histogram // of what is measured now; nil: nothing is
 	since   int64                   // only what was sent from then on counts, ns
@@ -29,9 +34,9 @@ type pushes struct {
 // pushed is the outcome of one measurement.
 type pushed struct {
 	measurement
-	latency  *hdrhistogram.Histogram // µs
-	achieved float64                 // registrations a second
-	lost     int
+	latency, bare *hdrhistogram.Histogram // µs; bare: of the bare handler at the same time
+	achieved      float64                 // registrations a second
+	lost          int
 }
 
 // common is the service that all subscribers subscribe to; watched is that of one.
@@ -81,10 +86,17 @@ func (p *pushes) take(ctx context.Context, m measurement) error {
 	p.mu.Lock()
 	p.latency, p.since, p.want, p.have = histogram(), begin.UnixNano(), m.count*m.each, have
 	p.mu.Unlock()
-	if err := m.send(ctx, begin); err != nil {
+	probing, enough := context.WithCancel(ctx)
+	defer enough()
+	bare := make(chan *hdrhistogram.Histogram, 1)
+	go func() { bare <- probe(probing, p.bare, time.Second/time.Duration(m.rate)) }()
+	err := m.send(ctx, begin)
+	took := time.Since(begin)
+	enough()
+	idle := <-bare
+	if err != nil {
 		return fmt.Errorf("register for %q: %w", m.name, err)
 	}
-	took := time.Since(begin)
 	late := time.NewTimer(patienceForPushes)
 	defer late.Stop()
 	select {
@@ -95,9 +107,36 @@ func (p *pushes) take(ctx context.Context, m measurement) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.done = append(p.done, pushed{m, p.latency, float64(m.count) / took.Seconds(), p.want})
+	p.done = append(p.done, pushed{m, p.latency, idle, float64(m.count) / took.Seconds(), p.want})
 	p.latency = nil
 	return nil
+}
+
+// probe asks a bare handler now and then until ctx ends: what is slow here too is the machine's
+// doing.
+func probe(ctx context.Context, addr string, every time.Duration) *hdrhistogram.Histogram {
+	out := histogram()
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return out
+	}
+	defer conn.Close()
+	ask := run{Load: Load{Request: func(int) []byte { return []byte("GET / HTTP/1.1\r\nHost: bench\r\n\r\n") }}}
+	in, resp := bufio.NewReader(conn), fasthttp.Response{}
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return out
+		}
+		begin := time.Now()
+		if ask.exchange(conn, in, &resp, 0) != nil {
+			return out
+		}
+		out.RecordValue(max(1, time.Since(begin).Microseconds()))
+	}
 }
 
 // send sends the registrations, each at its time. A client that has to wait for an answer delays
@@ -133,11 +172,16 @@ func (m *measurement) send(ctx context.Context, begin time.Time) error {
 
 func (p *pushes) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\nregistered on one node → pushed by another\tchanges/s\tpushes\tlost\tp50 ms\tp99 ms\tmax ms\t")
+	fmt.Fprintln(w, "\nregistered on one node → pushed by another\tchanges/s\tpushes\tlost\tp50 ms\tp99 ms\tmax ms\tbare p99 ms\tmax ms\t")
 	for _, d := range p.done {
 		ms := func(µs int64) float64 { return float64(µs) / 1000 }
-		fmt.Fprintf(w, "%s\t%.0f\t%d\t%d\t%.1f\t%.1f\t%.1f\t\n", d.name, d.achieved, d.latency.TotalCount(), d.lost,
-			ms(d.latency.ValueAtQuantile(50)), ms(d.latency.ValueAtQuantile(99)), ms(d.latency.Max()))
+		fmt.Fprintf(w, "%s\t%.0f\t%d\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", d.name, d.achieved, d.latency.TotalCount(), d.lost,
+			ms(d.latency.ValueAtQuantile(50)), ms(d.latency.ValueAtQuantile(99)), ms(d.latency.Max()),
+			ms(d.bare.ValueAtQuantile(99)), ms(d.bare.Max()))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "bare: a handler that does nothing, asked as often at the same time; a push passes at least three processes")
+	return nil
 }
