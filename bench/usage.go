@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Usage is what a node holds, after garbage collections.
+// Usage is what a node holds.
 type Usage struct {
 	Heap, Stacks, Resident int64 // bytes
 	Goroutines             int64
@@ -34,9 +34,16 @@ const (
 // more: it may have been in a pool.
 const collected = 3
 
-// ReadUsage asks the node at addr until it has collected its garbage a few times, and tells what
-// it holds then. The answers are the garbage that makes it collect.
+// ReadUsage asks the node at addr what it holds at the moment; Heap is that of its last garbage
+// collection.
 func ReadUsage(ctx context.Context, addr string) (Usage, error) {
+	m, err := readMetrics(ctx, addr)
+	return usageOf(m), err
+}
+
+// SettledUsage asks the node at addr until it has collected its garbage a few times, and tells
+// what it holds then. The answers are the garbage that makes it collect.
+func SettledUsage(ctx context.Context, addr string) (Usage, error) {
 	for begin := int64(-1); ; {
 		m, err := readMetrics(ctx, addr)
 		if err != nil {
@@ -46,11 +53,15 @@ func ReadUsage(ctx context.Context, addr string) (Usage, error) {
 			begin = m[metricCollections]
 		}
 		if m[metricCollections] >= begin+collected {
-			return Usage{
-				Heap: m[metricHeap], Stacks: m[metricStacks], Resident: m[metricResident], Goroutines: m[metricGoroutines], Files: m[metricFiles],
-				Services: m[metricServices], Connections: m[metricConnections],
-			}, nil
+			return usageOf(m), nil
 		}
+	}
+}
+
+func usageOf(m map[string]int64) Usage {
+	return Usage{
+		Heap: m[metricHeap], Stacks: m[metricStacks], Resident: m[metricResident], Goroutines: m[metricGoroutines], Files: m[metricFiles],
+		Services: m[metricServices], Connections: m[metricConnections],
 	}
 }
 
