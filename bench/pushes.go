@@ -49,15 +49,19 @@ const patienceForPushes = 5 * time.Second
 
 var sentAt = []byte(`"sent":"`)
 
+// sentIn returns when the registration was sent that a subscriber is told of, in ns; 0: it is
+// not one of these.
+func sentIn(serviceInfo []byte) int64 {
+	_, rest, _ := bytes.Cut(serviceInfo, sentAt)
+	digits, _, _ := bytes.Cut(rest, []byte(`"`))
+	sent, _ := strconv.ParseInt(string(digits), 10, 64)
+	return sent
+}
+
 // told notes what a subscriber is told.
 func (p *pushes) told(serviceInfo []byte) {
 	now := time.Now().UnixNano()
-	_, rest, ok := bytes.Cut(serviceInfo, sentAt)
-	digits, _, _ := bytes.Cut(rest, []byte(`"`))
-	sent, err := strconv.ParseInt(string(digits), 10, 64)
-	if !ok || err != nil {
-		return
-	}
+	sent := sentIn(serviceInfo)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.latency == nil || sent < p.since || p.want == 0 {
@@ -172,7 +176,7 @@ func (m *measurement) send(ctx context.Context, begin time.Time) error {
 
 func (p *pushes) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\nregistered on one node → pushed by another\tchanges/s\tpushes\tlost\tp50 ms\tp99 ms\tmax ms\tbare p99 ms\tmax ms\t")
+	fmt.Fprintln(w, "\nregistered on one node → pushed by another\tchanges/s\tpushes\tnot pushed\tp50 ms\tp99 ms\tmax ms\tbare p99 ms\tmax ms\t")
 	for _, d := range p.done {
 		ms := func(µs int64) float64 { return float64(µs) / 1000 }
 		fmt.Fprintf(w, "%s\t%.0f\t%d\t%d\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", d.name, d.achieved, d.latency.TotalCount(), d.lost,
@@ -182,6 +186,7 @@ func (p *pushes) print(out io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintln(out, "not pushed: lost, or replaced by a newer state of the service before it was sent")
 	fmt.Fprintln(out, "bare: a handler that does nothing, asked as often at the same time; a push passes at least three processes")
 	return nil
 }
