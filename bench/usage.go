@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 )
 
 // Usage is what a node holds.
@@ -93,4 +95,37 @@ func parseMetrics(body []byte) (map[string]int64, error) {
 		}
 	}
 	return out, nil
+}
+
+// usageTable is what a node held at some moments.
+type usageTable struct {
+	names []string
+	rows  []Usage
+}
+
+func (t *usageTable) add(name string, u Usage) {
+	t.names, t.rows = append(t.names, name), append(t.rows, u)
+}
+
+// print shows the table, and what each of count connections takes.
+func (t *usageTable) print(out io.Writer, base, connected, registered Usage, count int) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "the node with the clients\theap MiB\tstacks MiB\tresident MiB\tgoroutines\tfiles\t")
+	for i, u := range t.rows {
+		fmt.Fprintf(w, "%s\t%.1f\t%.1f\t%.1f\t%d\t%d\t\n", t.names[i], mib(u.Heap), mib(u.Stacks), mib(u.Resident), u.Goroutines, u.Files)
+	}
+	fmt.Fprintln(w, "for each of them\theap KiB\tstacks KiB\tresident KiB\tgoroutines\tfiles\t")
+	share := func(name string, from, to Usage) {
+		n := float64(count)
+		kib := func(from, to int64) float64 { return float64(to-from) / 1024 / n }
+		fmt.Fprintf(w, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, kib(from.Heap, to.Heap), kib(from.Stacks, to.Stacks), kib(from.Resident, to.Resident),
+			float64(to.Goroutines-from.Goroutines)/n, float64(to.Files-from.Files)/n)
+	}
+	share("connected", base, connected)
+	share("connected and registered", base, registered)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "heap and stacks: in use after collections; resident: with what the collector has not given back yet")
+	return nil
 }

@@ -213,6 +213,7 @@ func (c *client) due(now time.Time) (*grpcpb.Payload, time.Duration) {
 	body := append([]byte(`{"headers":{},"requestId":"`+id+`","module":"naming","serviceInfo":`), info...)
 	c.mu.Lock()
 	sub.calm = now.Add(gather(len(body), c.server.cfg.PushWindow))
+	c.todo.put(sub) // it may have changed meanwhile, and have its place by what was before
 	c.mu.Unlock()
 	return frame(typeNotify, append(body, '}')), 0
 }
