@@ -58,9 +58,9 @@ const (
 	askedPush   = 50 * time.Millisecond
 
 	// What may be left of each client that came and went a second time, bytes: the feed of changes
-	// and the table of actors' names have not reached their full size. And of goroutines and files,
-	// which nodes also need for each other.
-	allowedHeap   = 1024
+	// and the table of actors' names have not reached their full size. (An actor that is left takes
+	// 4.5 KiB.) And of goroutines and files, which nodes also need for each other.
+	allowedHeap   = 2048
 	unevenHeap    = 1 << 20 // what a node does anyway
 	allowedOthers = 20
 )
