@@ -101,6 +101,10 @@ bench: build ## measure this machine beside a bare handler
 bench-upgrade: build ## measure what double write costs and how long a switch takes (minutes)
 	target/nactor bench upgrade
 
+.PHONY: bench-connections
+bench-connections: build ## measure what 5,000 clients of 2.x cost a node, and how soon subscribers are pushed
+	target/nactor bench connections
+
 .PHONY: bench-go
 bench-go: ## Go benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...

@@ -2,8 +2,6 @@ package actors
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +19,7 @@ type Clients struct {
 
 	mu     sync.Mutex
 	open   map[string]*connection
+	made   int  // connections so far
 	ending bool // what is published is left to the next connection of its client
 
 	tokens chan struct{} // bounds the requests of all clients that are under way
@@ -37,6 +36,7 @@ type connection struct {
 	info     naming.ConnectionInfo
 	identity *naming.Client
 	pid      *actor.PID
+	part     int // of verifyParts
 
 	mu     sync.Mutex
 	subs   map[naming.Key]bool
@@ -44,10 +44,12 @@ type connection struct {
 }
 
 const (
-	// verifyEvery is how often what clients want is compared with what is listed.
+	// verifyEvery is how often what a client wants is compared with what is listed; each time it
+	// is the turn of one of verifyParts of them, so that thousands do not work at the same moment.
 	verifyEvery = 5 * time.Second
+	verifyParts = 50
 	// staleEvery is how often all that is listed is searched for what connections of this node
-	// have left behind, in rounds of verifyEvery.
+	// have left behind, in rounds of verifyEvery, a part after the other too.
 	staleEvery = 2
 
 	maxCarried = 512 // requests of clients under way
@@ -71,6 +73,8 @@ func (c *Clients) Connect(info naming.ConnectionInfo) naming.Connection {
 	conn.pid = c.system.Root.SpawnPrefix(props, ClientKind)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.made++
+	conn.part = c.made % verifyParts
 	c.open[info.ID] = conn
 	return conn
 }
@@ -112,17 +116,16 @@ func (c *Clients) Leave() {
 
 // Run looks after what clients want until ctx ends.
 func (c *Clients) Run(ctx context.Context) {
-	t := time.NewTicker(verifyEvery)
+	t := time.NewTicker(verifyEvery / verifyParts)
 	defer t.Stop()
-	for round := 1; ; round++ {
+	for part := 0; ; part = (part + 1) % (verifyParts * staleEvery) {
 		select {
 		case <-t.C:
-			for _, conn := range c.all() {
+			for _, conn := range c.turn(part % verifyParts) {
 				c.system.Root.Send(conn.pid, &verify{})
 			}
-			if round%staleEvery == 0 {
-				c.sweep(ctx)
-			}
+			const parts = verifyParts * staleEvery
+			c.sweep(part*naming.Partitions/parts, (part+1)*naming.Partitions/parts)
 		case <-ctx.Done():
 			c.stop()
 			c.wg.Wait()
@@ -131,17 +134,25 @@ func (c *Clients) Run(ctx context.Context) {
 	}
 }
 
-func (c *Clients) all() []*connection {
+// turn returns the connections whose turn it is.
+func (c *Clients) turn(part int) []*connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Collect(maps.Values(c.open))
+	var out []*connection
+	for _, conn := range c.open {
+		if conn.part == part {
+			out = append(out, conn)
+		}
+	}
+	return out
 }
 
-// sweep withdraws what is listed as published over a connection of this process that has
-// ended, or that does not publish it any more: the request to withdraw it was lost.
-func (c *Clients) sweep(ctx context.Context) {
+// sweep withdraws what is listed, in some partitions, as published over a connection of this
+// process that has ended, or that does not publish it any more: the request to withdraw it was
+// lost.
+func (c *Clients) sweep(from, to int) {
 	process := c.process()
-	for p := range naming.Partitions {
+	for p := from; p < to; p++ {
 		for _, v := range c.Views.Partition(p) {
 			for _, in := range v.Instances {
 				if in.Client == nil || in.Client.Node != process {
@@ -162,9 +173,6 @@ func (c *Clients) sweep(ctx context.Context) {
 					})
 				}
 			}
-		}
-		if ctx.Err() != nil {
-			return
 		}
 	}
 }

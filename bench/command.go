@@ -48,7 +48,7 @@ func Command() *cobra.Command {
 	f.IntVar(&o.Rounds, "rounds", 3, "turns; the median ratio counts")
 	f.DurationVar(&o.Time, "time", 3*time.Second, "length of one measurement")
 	f.BoolVar(&o.Persistent, "persistent", false, "register persistent instances (no heartbeats)")
-	c.AddCommand(bareCommand(), clusterCommand(), upgradeCommand())
+	c.AddCommand(bareCommand(), clusterCommand(), upgradeCommand(), connectionsCommand())
 	return c
 }
 

@@ -1,13 +1,9 @@
 package bench
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -20,10 +16,7 @@ type footprint struct {
 	cost           float64 // processor seconds of all nodes for 100,000 heartbeats
 }
 
-const (
-	beatPasses = 2 // over the fleet, at least
-	collected  = 2 // garbage collections after which what is gone is not counted any more
-)
+const beatPasses = 2 // over the fleet, at least
 
 // memory measures a cluster before and after double write is closed, each time beside one
 // that never had it.
@@ -121,42 +114,13 @@ type heap struct {
 func (g *group) heaps(ctx context.Context) ([]heap, error) {
 	var out []heap
 	for _, m := range g.members {
-		body, err := get(ctx, m.addr, "/actuator/prometheus")
+		v, err := readMetrics(ctx, m.addr)
 		if err != nil {
-			return nil, fmt.Errorf("ask %s for its memory: %w", m.addr, err)
+			return nil, err
 		}
-		h, err := parseHeap(body)
-		if err != nil {
-			return nil, fmt.Errorf("ask %s for its memory: %w", m.addr, err)
-		}
-		out = append(out, h)
+		out = append(out, heap{live: v[metricHeap], collections: v[metricCollections]})
 	}
 	return out, nil
-}
-
-// parseHeap reads metrics in Prometheus's format. What is in use follows from the size of
-// the heap at which the next collection begins.
-func parseHeap(metrics []byte) (heap, error) {
-	v := map[string]float64{"go_memstats_next_gc_bytes": -1, "go_gc_gogc_percent": -1, "go_gc_duration_seconds_count": -1}
-	for lines := bufio.NewScanner(bytes.NewReader(metrics)); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), " ")
-		if _, wanted := v[name]; wanted {
-			f, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				return heap{}, fmt.Errorf("metric %s: %w", name, err)
-			}
-			v[name] = f
-		}
-	}
-	for name, f := range v {
-		if f < 0 {
-			return heap{}, fmt.Errorf("metric %s: none", name)
-		}
-	}
-	return heap{
-		live:        int64(v["go_memstats_next_gc_bytes"] / (1 + v["go_gc_gogc_percent"]/100)),
-		collections: int64(v["go_gc_duration_seconds_count"]),
-	}, nil
 }
 
 // printMemory takes footprints of the cluster that closes and of the one beside it.

@@ -43,19 +43,22 @@ func TestParseMachine(t *testing.T) {
 	}
 }
 
-func TestParseHeap(t *testing.T) {
+func TestParseMetrics(t *testing.T) {
 	const metrics = `# HELP go_gc_duration_seconds A summary
 go_gc_duration_seconds{quantile="0"} 0.0006
 go_gc_duration_seconds_count 12
-go_gc_gogc_percent 100
-go_memstats_next_gc_bytes 4.194304e+06
+go_gc_heap_live_bytes 4.194304e+06
+go_memstats_stack_inuse_bytes 65536
+go_goroutines 7
+nactor_connections 5
+nacos_monitor{module="naming",name="serviceCount"} 3
 `
-	got, err := parseHeap([]byte(metrics))
-	if want := (heap{live: 2 << 20, collections: 12}); err != nil || got != want {
-		t.Errorf("%+v, %v; want %+v", got, err, want)
+	got, err := parseMetrics([]byte(metrics))
+	if err != nil || got[metricHeap] != 4<<20 || got[metricCollections] != 12 || got[metricServices] != 3 {
+		t.Errorf("%v, %v", got, err)
 	}
-	for _, bad := range []string{"", strings.ReplaceAll(metrics, "12", "many"), strings.ReplaceAll(metrics, "gogc", "other")} {
-		if _, err := parseHeap([]byte(bad)); err == nil {
+	for _, bad := range []string{"", strings.ReplaceAll(metrics, "12", "many"), strings.ReplaceAll(metrics, "live", "other")} {
+		if _, err := parseMetrics([]byte(bad)); err == nil {
 			t.Errorf("no error for %q", bad)
 		}
 	}

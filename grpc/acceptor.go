@@ -12,8 +12,9 @@ import (
 )
 
 // setupTime is how long a request waits for the client's setup, which travels on the stream
-// and may come a moment later.
-const setupTime = 500 * time.Millisecond
+// and may come a moment later: on a busy machine, where SDKs that were refused would connect
+// again and make it busier, a long one.
+const setupTime = 2 * time.Second
 
 // by1X is Nacos's answer to naming requests while the cluster goes by 1.X.
 const by1X = "Nacos cluster is running with 1.X mode, can't accept gRPC request temporarily. Please check the server status or close Double write to force open 2.0 mode. Detail https://nacos.io/en-us/docs/2.0.0-upgrading.html."

@@ -9,4 +9,5 @@
 //	message.go    requests and answers as JSON
 //	naming.go     the naming requests
 //	push.go       what a client is told without asking
+//	agenda.go     what is to be done for which subscription, and when
 package grpc

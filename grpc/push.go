@@ -13,13 +13,7 @@ import (
 	"nactor/naming/wire"
 )
 
-const (
-	ackTime   = 5 * time.Second // for a client to answer a push (Nacos: nacos.naming.push.pushTaskTimeout)
-	retryTime = time.Second     // then, until the state is pushed again (pushTaskRetryDelay)
-
-	maxControl       = 8 // messages about the connection itself that wait
-	defaultPushDelay = 5 * time.Millisecond
-)
+const maxControl = 8 // messages about the connection itself that wait
 
 // client is a client of 2.x on its connection. One goroutine sends all that it is told.
 type client struct {
@@ -39,24 +33,15 @@ type client struct {
 
 	mu   sync.Mutex
 	subs map[naming.Key]*subscription
-	acks map[string]naming.Key // services of the pushes that wait for an answer, by request id
-}
-
-// subscription is what a client is to be told of a service: the newest state, however many
-// there were.
-type subscription struct {
-	clusters string
-	dirty    bool      // there is a newer state
-	pushed   string    // id of the push that waits for an answer
-	until    time.Time // it does so until then; or, with pushed empty, nothing is pushed before
-	last     int64     // lastRefTime of what it was told, ms
+	acks map[string]*subscription // whose push waits for an answer, by request id
+	todo agenda
 }
 
 func newClient(s *Server, t *transport, set setup, app string) *client {
 	c := &client{
 		server: s, transport: t, setup: set,
 		controls: make(chan *grpcpb.Payload, maxControl), wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
-		subs: map[naming.Key]*subscription{}, acks: map[string]naming.Key{},
+		subs: map[naming.Key]*subscription{}, acks: map[string]*subscription{},
 	}
 	if app == "" {
 		app = set.Labels["AppName"]
@@ -98,7 +83,7 @@ func (c *client) begin(key naming.Key, clusters string) {
 	if sub := c.subs[key]; sub != nil {
 		sub.clusters = clusters
 	} else {
-		c.subs[key] = &subscription{clusters: clusters}
+		c.subs[key] = &subscription{key: key, clusters: clusters, place: -1}
 	}
 	c.mu.Unlock()
 	c.connection.Subscribe(key, clusters)
@@ -112,6 +97,8 @@ func (c *client) finish(key naming.Key) {
 	if sub := c.subs[key]; sub != nil {
 		delete(c.acks, sub.pushed)
 		delete(c.subs, key)
+		sub.pushed, sub.dirty = "", false
+		c.todo.put(sub)
 	}
 }
 
@@ -131,12 +118,14 @@ func (c *client) next(key naming.Key, now time.Time) time.Time {
 // changed notes that a subscribed service has a newer state.
 func (c *client) changed(key naming.Key) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	sub := c.subs[key]
-	if sub != nil {
-		sub.dirty = true
+	if sub == nil || sub.dirty {
+		return
 	}
-	c.mu.Unlock()
-	if sub != nil {
+	sub.dirty = true
+	if sub.pushed == "" {
+		c.todo.put(sub)
 		c.poke()
 	}
 }
@@ -145,16 +134,15 @@ func (c *client) changed(key naming.Key) {
 func (c *client) acked(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	key, ok := c.acks[id]
-	if !ok {
+	sub := c.acks[id]
+	if sub == nil {
 		return
 	}
 	delete(c.acks, id)
-	if sub := c.subs[key]; sub != nil && sub.pushed == id {
-		sub.pushed, sub.until = "", time.Time{}
-		if sub.dirty {
-			c.poke()
-		}
+	sub.pushed = ""
+	c.todo.put(sub)
+	if sub.dirty {
+		c.poke()
 	}
 }
 
@@ -163,10 +151,6 @@ func (c *client) run(stream grpc.ServerStream) {
 	defer close(c.done)
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
-	delay := c.server.cfg.PushDelay
-	if delay == 0 {
-		delay = defaultPushDelay
-	}
 	for {
 		select {
 		case p := <-c.controls:
@@ -176,14 +160,6 @@ func (c *client) run(stream grpc.ServerStream) {
 			}
 			continue
 		case <-c.wake:
-			// More may come with it.
-			gather := time.NewTimer(delay)
-			select {
-			case <-gather.C:
-			case <-c.quit:
-				gather.Stop()
-				return
-			}
 		case <-alarm.C:
 		case <-c.quit:
 			return
@@ -204,37 +180,40 @@ func (c *client) run(stream grpc.ServerStream) {
 
 // due returns the next push, or when to look again.
 func (c *client) due(now time.Time) (*grpcpb.Payload, time.Duration) {
-	again := time.Hour
 	if c.server.cfg.By1X() || !c.server.cfg.Switches().PushEnabled {
-		return nil, again // the server pokes when that is over
+		return nil, time.Hour // the server pokes when that is over
 	}
 	c.mu.Lock()
-	var key naming.Key
-	var chosen *subscription
-	for k, sub := range c.subs {
-		if sub.pushed != "" && now.After(sub.until) { // not answered in time
-			delete(c.acks, sub.pushed)
-			sub.pushed, sub.until, sub.dirty = "", now.Add(retryTime), true
+	var sub *subscription
+	for sub == nil {
+		if len(c.todo) == 0 {
+			c.mu.Unlock()
+			return nil, time.Hour
 		}
-		switch {
-		case sub.pushed != "":
-			again = min(again, sub.until.Sub(now)+time.Millisecond)
-		case sub.dirty && now.Before(sub.until):
-			again = min(again, sub.until.Sub(now))
-		case sub.dirty && chosen == nil:
-			key, chosen = k, sub
+		next := c.todo[0]
+		if wait := next.at().Sub(now); wait > 0 {
+			c.mu.Unlock()
+			return nil, wait
 		}
-	}
-	if chosen == nil {
-		c.mu.Unlock()
-		return nil, again
+		if next.pushed == "" {
+			sub = next
+			continue
+		}
+		delete(c.acks, next.pushed) // not answered in time
+		next.pushed, next.dirty, next.calm = "", true, now.Add(retryTime)
+		c.todo.put(next)
 	}
 	id := strconv.FormatUint(c.server.requests.Add(1), 10)
-	chosen.dirty, chosen.pushed, chosen.until = false, id, now.Add(ackTime)
-	c.acks[id] = key
-	clusters := chosen.clusters
+	sub.dirty, sub.pushed, sub.until = false, id, now.Add(ackTime)
+	c.todo.put(sub)
+	c.acks[id] = sub
+	clusters := sub.clusters
 	c.mu.Unlock()
-	info := c.info(key, wire.Query{Clusters: clusters})
+	info := c.info(sub.key, wire.Query{Clusters: clusters})
 	body := append([]byte(`{"headers":{},"requestId":"`+id+`","module":"naming","serviceInfo":`), info...)
+	c.mu.Lock()
+	sub.calm = now.Add(gather(len(body), c.server.cfg.PushWindow))
+	c.todo.put(sub) // it may have changed meanwhile, and have its place by what was before
+	c.mu.Unlock()
 	return frame(typeNotify, append(body, '}')), 0
 }

@@ -21,7 +21,7 @@ import (
 // rig is a front over a registry in memory.
 type rig struct {
 	*namingtest.Oracle
-	t        *testing.T
+	t        testing.TB
 	server   *Server
 	addr     string
 	starting atomic.Bool
@@ -32,7 +32,7 @@ type rig struct {
 	conns map[string]*fakeConnection
 }
 
-func newRig(t *testing.T, change func(*Config)) *rig {
+func newRig(t testing.TB, change func(*Config)) *rig {
 	t.Helper()
 	r := &rig{Oracle: namingtest.NewOracle(namingtest.V2), t: t, conns: map[string]*fakeConnection{}}
 	r.switches.Store(naming.DefaultSwitches())
@@ -143,7 +143,7 @@ func (c *fakeConnection) Close() {
 
 // peer is a client that knows no more than the frames.
 type peer struct {
-	t      *testing.T
+	t      testing.TB
 	conn   *grpc.ClientConn
 	stream grpc.ClientStream
 	pushes chan *grpcpb.Payload

@@ -33,7 +33,7 @@ type Config struct {
 	MaxMessage     int           // bytes; 0: 10 MiB, as in Nacos
 	MaxConnections int           // of clients; 0: 50,000
 	MaxPerAddress  int           // of clients at one ip; 0: no limit
-	PushDelay      time.Duration // from a change to its push; more changes meanwhile are one
+	PushWindow     time.Duration // for which changes of a service are gathered after a push, at most; 0: 500 ms, as in Nacos
 }
 
 const (
@@ -44,6 +44,14 @@ const (
 	detectTime = 3 * time.Second
 	// farewell is how long clients have to go elsewhere when the server stops.
 	farewell = time.Second
+
+	// readBuffer is what each connection keeps to read into. Requests have some hundred bytes;
+	// gRPC's 32 KiB were two thirds of the heap that an idle connection takes. What does not fit
+	// is read past it.
+	readBuffer = 4 << 10
+	// window is what a client may send before it is read. Naming it ends gRPC's search for a
+	// better one, which is a ping and its answer for nearly every request.
+	window = 256 << 10
 
 	defaultMaxMessage     = 10 << 20
 	defaultMaxConnections = 50_000
@@ -73,10 +81,16 @@ func New(cfg Config) *Server {
 	if cfg.MaxConnections == 0 {
 		cfg.MaxConnections = defaultMaxConnections
 	}
+	if cfg.PushWindow == 0 {
+		cfg.PushWindow = defaultPushWindow
+	}
 	s := &Server{cfg: cfg, clients: map[string]*client{}, at: map[string]int{}, quit: make(chan struct{}), conns: &connections{}}
 	s.grpc = grpc.NewServer(
 		grpc.StatsHandler(s),
 		grpc.MaxRecvMsgSize(cfg.MaxMessage),
+		grpc.ReadBufferSize(readBuffer),
+		grpc.InitialWindowSize(window),
+		grpc.InitialConnWindowSize(window),
 		// SDKs ping once a minute and more often; a peer that is gone without a word is found
 		// within 40 s at the latest.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),

@@ -8,23 +8,26 @@ import (
 	"nactor/naming"
 )
 
-// Coalescer turns a burst of notices about one service into one, a fixed delay after the
-// first (Nacos's push delay, 500 ms). At most one notice a service and one a new
-// subscriber waits at any time.
+// Coalescer turns a burst of notices about one service into two: the first goes out at once,
+// the others as one when a fixed delay is over (Nacos's push delay, 500 ms, which Nacos also
+// keeps the first one for). A new subscriber, who has just been answered, is told after the
+// delay. At most one notice a service and one a new subscriber waits at any time.
 type Coalescer struct {
 	delay time.Duration
 	out   func([]Notice)
 
 	mu      sync.Mutex
-	queue   []pending // the delay is fixed: first in, first due
-	waiting map[waiter]struct{}
+	queue   []*pending // the delay is fixed: first in, first due
+	waiting map[waiter]*pending
 	timer   *time.Timer
 	closed  bool
 }
 
+// pending is a notice that is told when it is due, if it is wanted until then.
 type pending struct {
 	Notice
-	due time.Time
+	due    time.Time
+	wanted bool
 }
 
 type waiter struct {
@@ -32,25 +35,42 @@ type waiter struct {
 	addr netip.AddrPort // of a new subscriber; zero for all
 }
 
-// NewCoalescer returns a coalescer that calls out with the notices that are due, one call
-// at a time.
-func NewCoalescer(delay time.Duration, out func([]Notice)) *Coalescer {
-	return &Coalescer{delay: delay, out: out, waiting: map[waiter]struct{}{}}
-}
-
-// Add takes a notice, unless the same one is waiting already. It returns at once.
-func (c *Coalescer) Add(n Notice) {
+func (n *Notice) waiter() waiter {
 	w := waiter{key: n.Key}
 	if n.New != nil {
 		w.addr = n.New.Addr
 	}
+	return w
+}
+
+// NewCoalescer returns a coalescer that calls out with the notices that are due, one call
+// at a time. out must return at once.
+func NewCoalescer(delay time.Duration, out func([]Notice)) *Coalescer {
+	return &Coalescer{delay: delay, out: out, waiting: map[waiter]*pending{}}
+}
+
+// Add takes a notice, unless the same one is waiting already. It returns at once.
+func (c *Coalescer) Add(n Notice) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.waiting[w]; ok || c.closed {
+	if c.closed {
 		return
 	}
-	c.waiting[w] = struct{}{}
-	c.queue = append(c.queue, pending{n, time.Now().Add(c.delay)})
+	if p := c.waiting[n.waiter()]; p != nil {
+		p.wanted = true
+		return
+	}
+	c.wait(n, n.New != nil, time.Now())
+	if n.New == nil {
+		c.out([]Notice{n})
+	}
+}
+
+// wait begins the delay of a notice.
+func (c *Coalescer) wait(n Notice, wanted bool, now time.Time) {
+	p := &pending{n, now.Add(c.delay), wanted}
+	c.waiting[n.waiter()] = p
+	c.queue = append(c.queue, p)
 	if len(c.queue) == 1 {
 		c.arm(c.delay)
 	}
@@ -83,15 +103,17 @@ func (c *Coalescer) fire() {
 	now := time.Now()
 	var due []Notice
 	for len(c.queue) > 0 && !c.queue[0].due.After(now) {
-		n := c.queue[0].Notice
-		w := waiter{key: n.Key}
-		if n.New != nil {
-			w.addr = n.New.Addr
-		}
-		delete(c.waiting, w)
-		due = append(due, n)
-		c.queue[0] = pending{}
+		p := c.queue[0]
+		c.queue[0] = nil
 		c.queue = c.queue[1:]
+		delete(c.waiting, p.waiter())
+		if !p.wanted {
+			continue // the service is quiet again
+		}
+		due = append(due, p.Notice)
+		if p.New == nil {
+			c.wait(p.Notice, false, now)
+		}
 	}
 	if len(c.queue) > 0 {
 		c.arm(c.queue[0].due.Sub(now))

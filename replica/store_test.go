@@ -154,19 +154,23 @@ func TestCoalescer(t *testing.T) {
 		var shots []shot
 		c := NewCoalescer(500*time.Millisecond, func(n []Notice) { shots = append(shots, shot{time.Since(begin), len(n)}) })
 		sub := subscriber(1)
-		for range 10 { // a burst: one notice, 500 ms after the first
+		for range 10 { // a burst: the first at once, the rest as one 500 ms later
 			c.Add(Notice{Key: key})
 			time.Sleep(10 * time.Millisecond)
 		}
+		c.Add(Notice{Key: key, New: &sub}) // at 100 ms
 		c.Add(Notice{Key: key, New: &sub})
-		c.Add(Notice{Key: key, New: &sub})
+		time.Sleep(600 * time.Millisecond)
+		c.Add(Notice{Key: key}) // 200 ms after the last: gathered
+		time.Sleep(1300 * time.Millisecond)
+		c.Add(Notice{Key: key}) // at 2 s, after a quiet time
 		time.Sleep(time.Second)
 		c.Add(Notice{Key: key})
-		time.Sleep(time.Second)
 		c.Add(Notice{Key: key})
 		c.Close()
 		time.Sleep(time.Second)
-		want := []shot{{500 * time.Millisecond, 1}, {600 * time.Millisecond, 1}, {1600 * time.Millisecond, 1}}
+		ms := time.Millisecond
+		want := []shot{{0, 1}, {500 * ms, 1}, {600 * ms, 1}, {1000 * ms, 1}, {2000 * ms, 1}, {3000 * ms, 1}}
 		if fmt.Sprint(shots) != fmt.Sprint(want) {
 			t.Errorf("%v, want %v", shots, want)
 		}

@@ -62,7 +62,7 @@ var keys = []Key{
 	{keyExpireInstance, "true", "false keeps instances whose beats stopped; they only turn unhealthy."},
 	{keyEmptyService, "60000", "Age in ms at which a service without instances and metadata is dropped."},
 	{keyMaxInstances, "10000", "Instances that a service can have; more are not registered, those that are there stay. 0: no limit."},
-	{keyPushDelay, "500", "Time in ms in which changes of a service are gathered into one push."},
+	{keyPushDelay, "500", "Time in ms in which changes of a service are gathered after it was pushed; over gRPC at most."},
 	{keyAsVersion, NacosVersion, "Nacos version that this node presents itself as; 1.X keeps the 1.x structure only."},
 	{keyMinAcks, "1", "Other replicas that have a registration before it is acknowledged (cluster)."},
 	{keyClusterKey, "", "Secret that the nodes of a cluster share, 16 characters or more: they speak to nobody else, and encrypted. Needed unless all nodes are on loopback."},

@@ -31,7 +31,7 @@ func (n *Node) serveClients() {
 	}
 	n.clientFront = grpc.New(grpc.Config{
 		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Connections: n.clients, Switches: n.settings.Switches,
-		Starting: func() bool { return n.Status().State != "UP" }, By1X: n.by1X, MaxMessage: n.cfg.GRPCMaxMessage,
+		Starting: func() bool { return n.Status().State != "UP" }, By1X: n.by1X, MaxMessage: n.cfg.GRPCMaxMessage, PushWindow: n.cfg.PushDelay,
 	})
 	n.wg.Go(func() {
 		if err := n.clientFront.Serve(n.clientsListener); err != nil {

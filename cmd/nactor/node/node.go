@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -195,7 +196,9 @@ func (n *Node) startActors() (err error) {
 // serve starts the front and the housekeeping.
 func (n *Node) serve() {
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	// Live bytes are what a collection found in use: memory in a metric that does not swing.
+	live := collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/gc/heap/live:bytes$")})
+	metrics.MustRegister(collectors.NewGoCollector(live), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.measure(metrics)
 	n.front = http.New(http.Config{
 		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Structures: n.services, Subscriptions: n.views, Audience: n.services, Settings: n.upgradeSettings(),
