@@ -17,8 +17,8 @@ const (
 	ackTime   = 5 * time.Second // for a client to answer a push (Nacos: nacos.naming.push.pushTaskTimeout)
 	retryTime = time.Second     // then, until the state is pushed again (pushTaskRetryDelay)
 
-	maxControl       = 8 // messages about the connection itself that wait
-	defaultPushDelay = 5 * time.Millisecond
+	maxControl        = 8 // messages about the connection itself that wait
+	defaultPushWindow = 5 * time.Millisecond
 )
 
 // client is a client of 2.x on its connection. One goroutine sends all that it is told.
@@ -26,10 +26,12 @@ type client struct {
 	server     *Server
 	transport  *transport
 	connection naming.Connection
-	setup      setup
+	identity
+	since time.Time
 
-	refused   atomic.Bool // by the logic of 1.X
-	detecting time.Time   // since when a sign of life is waited for; the server's check's
+	refused   atomic.Bool  // by the logic of 1.X
+	detecting time.Time    // since when a sign of life is waited for; the server's check's
+	sending   atomic.Int64 // since when the client is being sent something, ns; 0: it is not
 
 	controls chan *grpcpb.Payload
 	wake     chan struct{}
@@ -48,23 +50,18 @@ type subscription struct {
 	clusters string
 	dirty    bool      // there is a newer state
 	pushed   string    // id of the push that waits for an answer
-	until    time.Time // it does so until then; or, with pushed empty, nothing is pushed before
+	sent     time.Time // when it was pushed
+	until    time.Time // it waits until then; or, with pushed empty, nothing is pushed before
 	last     int64     // lastRefTime of what it was told, ms
 }
 
-func newClient(s *Server, t *transport, set setup, app string) *client {
+func newClient(s *Server, t *transport, id identity) *client {
 	c := &client{
-		server: s, transport: t, setup: set,
+		server: s, transport: t, identity: id, since: time.Now(),
 		controls: make(chan *grpcpb.Payload, maxControl), wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 		subs: map[naming.Key]*subscription{}, acks: map[string]naming.Key{},
 	}
-	if app == "" {
-		app = set.Labels["AppName"]
-	}
-	if app == "" {
-		app = "unknown"
-	}
-	c.connection = s.cfg.Connections.Connect(naming.ConnectionInfo{ID: t.id, Addr: t.remote, Agent: set.ClientVersion, App: app, Changed: c.changed})
+	c.connection = s.cfg.Connections.Connect(naming.ConnectionInfo{ID: t.id, Addr: t.remote, Agent: id.version, App: id.app, Changed: c.changed})
 	return c
 }
 
@@ -142,7 +139,7 @@ func (c *client) changed(key naming.Key) {
 }
 
 // acked notes that the client has read a push.
-func (c *client) acked(id string) {
+func (c *client) acked(id string, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key, ok := c.acks[id]
@@ -151,7 +148,9 @@ func (c *client) acked(id string) {
 	}
 	delete(c.acks, id)
 	if sub := c.subs[key]; sub != nil && sub.pushed == id {
-		sub.pushed, sub.until = "", time.Time{}
+		c.server.stats.ack(now.Sub(sub.sent))
+		// The first change after a quiet time is pushed at once, those that follow are gathered.
+		sub.pushed, sub.until = "", sub.sent.Add(c.server.cfg.PushWindow)
 		if sub.dirty {
 			c.poke()
 		}
@@ -163,27 +162,15 @@ func (c *client) run(stream grpc.ServerStream) {
 	defer close(c.done)
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
-	delay := c.server.cfg.PushDelay
-	if delay == 0 {
-		delay = defaultPushDelay
-	}
 	for {
 		select {
 		case p := <-c.controls:
-			if stream.SendMsg(p) != nil {
+			if c.send(stream, p) != nil {
 				c.server.leave(c)
 				return
 			}
 			continue
 		case <-c.wake:
-			// More may come with it.
-			gather := time.NewTimer(delay)
-			select {
-			case <-gather.C:
-			case <-c.quit:
-				gather.Stop()
-				return
-			}
 		case <-alarm.C:
 		case <-c.quit:
 			return
@@ -194,7 +181,7 @@ func (c *client) run(stream grpc.ServerStream) {
 				alarm.Reset(again)
 				break
 			}
-			if stream.SendMsg(push) != nil {
+			if c.send(stream, push) != nil {
 				c.server.leave(c)
 				return
 			}
@@ -202,10 +189,17 @@ func (c *client) run(stream grpc.ServerStream) {
 	}
 }
 
+// send sends a message. It waits when the client does not read.
+func (c *client) send(stream grpc.ServerStream, p *grpcpb.Payload) error {
+	c.sending.Store(time.Now().UnixNano())
+	defer c.sending.Store(0)
+	return stream.SendMsg(p)
+}
+
 // due returns the next push, or when to look again.
 func (c *client) due(now time.Time) (*grpcpb.Payload, time.Duration) {
 	again := time.Hour
-	if c.server.cfg.By1X() || !c.server.cfg.Switches().PushEnabled {
+	if !c.server.cfg.Switches().PushEnabled {
 		return nil, again // the server pokes when that is over
 	}
 	c.mu.Lock()
@@ -213,6 +207,7 @@ func (c *client) due(now time.Time) (*grpcpb.Payload, time.Duration) {
 	var chosen *subscription
 	for k, sub := range c.subs {
 		if sub.pushed != "" && now.After(sub.until) { // not answered in time
+			c.server.stats.failed.Add(1)
 			delete(c.acks, sub.pushed)
 			sub.pushed, sub.until, sub.dirty = "", now.Add(retryTime), true
 		}
@@ -230,11 +225,43 @@ func (c *client) due(now time.Time) (*grpcpb.Payload, time.Duration) {
 		return nil, again
 	}
 	id := strconv.FormatUint(c.server.requests.Add(1), 10)
-	chosen.dirty, chosen.pushed, chosen.until = false, id, now.Add(ackTime)
+	chosen.dirty, chosen.pushed, chosen.sent, chosen.until = false, id, now, now.Add(ackTime)
 	c.acks[id] = key
 	clusters := chosen.clusters
 	c.mu.Unlock()
+	c.server.stats.sent.Add(1)
 	info := c.info(key, wire.Query{Clusters: clusters})
 	body := append([]byte(`{"headers":{},"requestId":"`+id+`","module":"naming","serviceInfo":`), info...)
 	return frame(typeNotify, append(body, '}')), 0
+}
+
+// pushStats count the pushes of all clients.
+type pushStats struct {
+	sent, failed, acked, costs, maxCost atomic.Int64
+}
+
+func (p *pushStats) ack(cost time.Duration) {
+	p.acked.Add(1)
+	p.costs.Add(int64(cost))
+	for {
+		was := p.maxCost.Load()
+		if int64(cost) <= was || p.maxCost.CompareAndSwap(was, int64(cost)) {
+			return
+		}
+	}
+}
+
+// PushStats are counters since the start, for metrics.
+type PushStats struct {
+	Sent, Failed, Acked int64         // failed: not acknowledged in time
+	Costs, MaxCost      time.Duration // from sending to acknowledgement: all together, the longest
+}
+
+// Pushes returns the present counters.
+func (s *Server) Pushes() PushStats {
+	p := &s.stats
+	return PushStats{
+		Sent: p.sent.Load(), Failed: p.failed.Load(), Acked: p.acked.Load(),
+		Costs: time.Duration(p.costs.Load()), MaxCost: time.Duration(p.maxCost.Load()),
+	}
 }

@@ -199,7 +199,7 @@ func TestDue(t *testing.T) {
 	p := r.dial()
 	p.setup()
 	p.ask(typeHealthCheck, `{}`)
-	c := newClient(r.server, &transport{id: "x"}, setup{}, "")
+	c := newClient(r.server, &transport{id: "x"}, identity{})
 	defer c.end()
 	key := naming.Key{Namespace: "public", Group: "g", Name: "orders"}
 	c.begin(key, "")
@@ -222,8 +222,7 @@ func TestDue(t *testing.T) {
 		t.Errorf("%d acknowledgements are waited for", len(c.acks))
 	}
 	for _, stop := range []func(){
-		func() { r.by1X.Store(true) },
-		func() { r.by1X.Store(false); sw := *r.switches.Load(); sw.PushEnabled = false; r.switches.Store(&sw) },
+		func() { sw := *r.switches.Load(); sw.PushEnabled = false; r.switches.Store(&sw) },
 	} {
 		stop()
 		if push, _ := c.due(now.Add(time.Hour)); push != nil {
@@ -238,7 +237,7 @@ func TestDue(t *testing.T) {
 
 // The end of a stream is the end of its client; so is a silence that nothing breaks.
 func TestClientEnds(t *testing.T) {
-	r := newRig(t, func(cfg *Config) { cfg.MaxConnections = 2 })
+	r := newRig(t, func(cfg *Config) { cfg.Limits = func() *Limits { return &Limits{Total: 2} } })
 	p, silent, third := r.dial(), r.dial(), r.dial()
 	p.setup()
 	p.ask(typeHealthCheck, `{}`)
