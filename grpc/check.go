@@ -59,11 +59,10 @@ func (c *client) watch(now time.Time) {
 	}
 	switch idle := c.transport.idle(now); {
 	case idle < idleTime:
-		c.detecting = time.Time{}
-	case c.detecting.IsZero():
-		c.detecting = now
+		c.detecting.Store(0)
+	case c.detecting.CompareAndSwap(0, now.UnixNano()):
 		c.control(c.server.numbered(typeDetection, nil))
-	case now.Sub(c.detecting) > detectTime:
+	case now.Sub(time.Unix(0, c.detecting.Load())) > detectTime:
 		c.eject("a client that gives no sign of life is disconnected", now)
 	}
 }

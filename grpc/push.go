@@ -30,7 +30,7 @@ type client struct {
 	since time.Time
 
 	refused   atomic.Bool  // by the logic of 1.X
-	detecting time.Time    // since when a sign of life is waited for; the server's check's
+	detecting atomic.Int64 // since when a sign of life is waited for, ns; 0: it is not
 	sending   atomic.Int64 // since when the client is being sent something, ns; 0: it is not
 
 	controls chan *grpcpb.Payload

@@ -21,7 +21,7 @@ import (
 // rig is a front over a registry in memory.
 type rig struct {
 	*namingtest.Oracle
-	t        *testing.T
+	t        testing.TB
 	server   *Server
 	addr     string
 	starting atomic.Bool
@@ -32,7 +32,17 @@ type rig struct {
 	conns map[string]*fakeConnection
 }
 
-func newRig(t *testing.T, change func(*Config)) *rig {
+func newRig(t testing.TB, change func(*Config)) *rig {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rigOn(t, l, change)
+}
+
+// rigOn is [newRig] on a listener.
+func rigOn(t testing.TB, l net.Listener, change func(*Config)) *rig {
 	t.Helper()
 	r := &rig{Oracle: namingtest.NewOracle(namingtest.V2), t: t, conns: map[string]*fakeConnection{}}
 	r.switches.Store(naming.DefaultSwitches())
@@ -42,10 +52,6 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 		change(&cfg)
 	}
 	r.server = New(cfg)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	r.addr = l.Addr().String()
 	over := make(chan error, 1)
 	go func() { over <- r.server.Serve(l) }()
@@ -143,16 +149,16 @@ func (c *fakeConnection) Close() {
 
 // peer is a client that knows no more than the frames.
 type peer struct {
-	t      *testing.T
+	t      testing.TB
 	conn   *grpc.ClientConn
 	stream grpc.ClientStream
 	pushes chan *grpcpb.Payload
 }
 
 // dial connects without a setup.
-func (r *rig) dial() *peer {
+func (r *rig) dial(opts ...grpc.DialOption) *peer {
 	r.t.Helper()
-	conn, err := grpc.NewClient(r.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("passthrough:///"+r.addr, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -160,15 +166,21 @@ func (r *rig) dial() *peer {
 	return &peer{t: r.t, conn: conn, pushes: make(chan *grpcpb.Payload, 1000)}
 }
 
-// setup opens the stream; what is pushed arrives at pushes, which is closed at its end.
+// setup opens the stream and sets the client up.
 func (p *peer) setup() {
+	p.t.Helper()
+	p.open()
+	p.send(typeSetup, `{"clientVersion":"Test:v1","tenant":"","labels":{"source":"sdk","module":"naming","AppName":"app"}}`)
+}
+
+// open opens the stream; what is pushed arrives at pushes, which is closed at its end.
+func (p *peer) open() {
 	p.t.Helper()
 	var err error
 	p.stream, err = p.conn.NewStream(p.t.Context(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/BiRequestStream/requestBiStream")
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.send(typeSetup, `{"clientVersion":"Test:v1","tenant":"","labels":{"source":"sdk","module":"naming","AppName":"app"}}`)
 	go func() {
 		defer close(p.pushes)
 		for {
@@ -216,7 +228,7 @@ func (p *peer) pushed() (kind string, body map[string]any) {
 	return "", nil
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !ok(); {
 		if time.Now().After(end) {

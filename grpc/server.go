@@ -46,7 +46,7 @@ const (
 	maxHeaders = 64 << 10
 	// handshake bounds the time until a TCP connection speaks HTTP/2, loneTime how long one stays
 	// that has nothing under way: a client's stream is always under way.
-	handshake = 10 * time.Second
+	handshake = 5 * time.Second
 	loneTime  = time.Minute
 )
 
