@@ -21,6 +21,7 @@ type Clients struct {
 
 	mu     sync.Mutex
 	open   map[string]*connection
+	front  Front
 	ending bool // what is published is left to the next connection of its client
 
 	tokens chan struct{} // bounds the requests of all clients that are under way
@@ -59,7 +60,9 @@ var errHungUp = naming.Unavailable("the connection has ended")
 // placed.
 func NewClients(s *Services) *Clients {
 	quit, stop := context.WithCancel(context.Background())
-	return &Clients{Services: s, system: s.place.System(), open: map[string]*connection{}, tokens: make(chan struct{}, maxCarried), quit: quit, stop: stop}
+	c := &Clients{Services: s, system: s.place.System(), open: map[string]*connection{}, tokens: make(chan struct{}, maxCarried), quit: quit, stop: stop}
+	s.connected.Store(c)
+	return c
 }
 
 // Connect implements [naming.Connections].

@@ -1,16 +1,37 @@
 package grpc
 
 import (
+	"encoding/json"
 	"fmt"
 )
 
-// Limits bound how many clients may be connected to a server. They are Nacos's rule of limits
-// (data/loader/limitRule). Immutable.
+// Limits bound how many clients may be connected to a server. They are Nacos's rule of limits,
+// and its JSON (data/loader/limitRule). Immutable.
 type Limits struct {
-	Total      int            // all; 0 or less: no limit
-	PerAddress int            // at one ip; 0 or less: no limit
-	Addresses  map[string]int // the same for these ips, before all else; less than 0: not said
-	Apps       map[string]int // at one ip, for a client of this application
+	Traced     []string       `json:"monitorIpList"`                // Nacos logs what these say; here for the form
+	Total      int            `json:"countLimit"`                   // all; 0 or less: no limit
+	PerAddress int            `json:"countLimitPerClientIpDefault"` // at one ip; 0 or less: no limit
+	Addresses  map[string]int `json:"countLimitPerClientIp"`        // the same for these ips, before all else; less than 0: not said
+	Apps       map[string]int `json:"countLimitPerClientApp"`       // at one ip, for a client of this application
+}
+
+// String returns the limits as JSON, as Nacos shows them.
+func (l *Limits) String() string {
+	shown := *l
+	if shown.Traced == nil {
+		shown.Traced = []string{}
+	}
+	if shown.Addresses == nil {
+		shown.Addresses = map[string]int{}
+	}
+	if shown.Apps == nil {
+		shown.Apps = map[string]int{}
+	}
+	text, err := json.Marshal(shown)
+	if err != nil {
+		panic(err) // numbers and texts
+	}
+	return string(text)
 }
 
 // DefaultLimits keep a server from running out of memory; Nacos has none.

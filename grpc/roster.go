@@ -34,6 +34,18 @@ func (s *Server) Clients() []ClientInfo {
 	return out
 }
 
+// Count returns how many clients are connected, and how many of them say that they are an SDK.
+func (s *Server) Count() (all, sdk int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.clients {
+		if strings.EqualFold(c.labels["source"], "sdk") {
+			sdk++
+		}
+	}
+	return len(s.clients), sdk
+}
+
 // Reset tells one client to connect to another server. One that is not here is passed over,
 // as in Nacos.
 func (s *Server) Reset(id string, to Redirect) {

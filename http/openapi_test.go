@@ -201,7 +201,7 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 
 // furnished is a server with what the examples of the document are about.
 func furnished(t *testing.T, d *document) *rig {
-	r := start(t, func(c *Config) { c.OpenAPI = d.raw })
+	r := start(t, func(c *Config) { c.OpenAPI, c.Loader = d.raw, newCrowd() })
 	r.layout = dual.Layout{Serves: dual.V2, DoubleWrite: true}
 	r.actors = []ActorDetail{{Actor: Actor{Identity: "public@@DEFAULT_GROUP@@orders", Kind: "service", Node: "a", PID: "1"}, Mode: "v2", LastBeat: -1}}
 	for _, target := range []string{

@@ -3288,6 +3288,192 @@ func (x *Activation) GetPid() string {
 	return ""
 }
 
+// ClientsQuery asks a node for the clients of 2.x that are connected to it. With shrink it
+// first sends so many of them elsewhere that keep are left. It answers ClientsAnswer.
+type ClientsQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Shrink        bool                   `protobuf:"varint,2,opt,name=shrink,proto3" json:"shrink,omitempty"`
+	Keep          int64                  `protobuf:"varint,3,opt,name=keep,proto3" json:"keep,omitempty"`
+	Redirect      string                 `protobuf:"bytes,4,opt,name=redirect,proto3" json:"redirect,omitempty"` // ip:port of the server to go to; empty: any
+	Name          string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`         // part of the identity of the actors to list
+	Limit         uint32                 `protobuf:"varint,6,opt,name=limit,proto3" json:"limit,omitempty"`      // of the list, from the first on
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientsQuery) Reset() {
+	*x = ClientsQuery{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientsQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientsQuery) ProtoMessage() {}
+
+func (x *ClientsQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientsQuery.ProtoReflect.Descriptor instead.
+func (*ClientsQuery) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ClientsQuery) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ClientsQuery) GetShrink() bool {
+	if x != nil {
+		return x.Shrink
+	}
+	return false
+}
+
+func (x *ClientsQuery) GetKeep() int64 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
+}
+
+func (x *ClientsQuery) GetRedirect() string {
+	if x != nil {
+		return x.Redirect
+	}
+	return ""
+}
+
+func (x *ClientsQuery) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ClientsQuery) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ClientsAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Serves        bool                   `protobuf:"varint,2,opt,name=serves,proto3" json:"serves,omitempty"` // takes such clients
+	All           int64                  `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
+	Sdk           int64                  `protobuf:"varint,4,opt,name=sdk,proto3" json:"sdk,omitempty"`      // of them, those that say that they are an SDK
+	Limits        string                 `protobuf:"bytes,5,opt,name=limits,proto3" json:"limits,omitempty"` // JSON
+	Load          float64                `protobuf:"fixed64,6,opt,name=load,proto3" json:"load,omitempty"`   // of the host, a minute's average; negative: not known
+	Total         uint64                 `protobuf:"varint,7,opt,name=total,proto3" json:"total,omitempty"`  // actors that match
+	Actors        []*Activation          `protobuf:"bytes,8,rep,name=actors,proto3" json:"actors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientsAnswer) Reset() {
+	*x = ClientsAnswer{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientsAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientsAnswer) ProtoMessage() {}
+
+func (x *ClientsAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientsAnswer.ProtoReflect.Descriptor instead.
+func (*ClientsAnswer) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ClientsAnswer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ClientsAnswer) GetServes() bool {
+	if x != nil {
+		return x.Serves
+	}
+	return false
+}
+
+func (x *ClientsAnswer) GetAll() int64 {
+	if x != nil {
+		return x.All
+	}
+	return 0
+}
+
+func (x *ClientsAnswer) GetSdk() int64 {
+	if x != nil {
+		return x.Sdk
+	}
+	return 0
+}
+
+func (x *ClientsAnswer) GetLimits() string {
+	if x != nil {
+		return x.Limits
+	}
+	return ""
+}
+
+func (x *ClientsAnswer) GetLoad() float64 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
+}
+
+func (x *ClientsAnswer) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *ClientsAnswer) GetActors() []*Activation {
+	if x != nil {
+		return x.Actors
+	}
+	return nil
+}
+
 // StructureQuery asks a node in which services one of the structures is not there as the one
 // that serves is. It answers StructureAnswer.
 type StructureQuery struct {
@@ -3300,7 +3486,7 @@ type StructureQuery struct {
 
 func (x *StructureQuery) Reset() {
 	*x = StructureQuery{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3312,7 +3498,7 @@ func (x *StructureQuery) String() string {
 func (*StructureQuery) ProtoMessage() {}
 
 func (x *StructureQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[45]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3325,7 +3511,7 @@ func (x *StructureQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StructureQuery.ProtoReflect.Descriptor instead.
 func (*StructureQuery) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{45}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StructureQuery) GetId() uint64 {
@@ -3354,7 +3540,7 @@ type StructureAnswer struct {
 
 func (x *StructureAnswer) Reset() {
 	*x = StructureAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3366,7 +3552,7 @@ func (x *StructureAnswer) String() string {
 func (*StructureAnswer) ProtoMessage() {}
 
 func (x *StructureAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3379,7 +3565,7 @@ func (x *StructureAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StructureAnswer.ProtoReflect.Descriptor instead.
 func (*StructureAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{46}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *StructureAnswer) GetId() uint64 {
@@ -3421,7 +3607,7 @@ type ActorQuery struct {
 
 func (x *ActorQuery) Reset() {
 	*x = ActorQuery{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3433,7 +3619,7 @@ func (x *ActorQuery) String() string {
 func (*ActorQuery) ProtoMessage() {}
 
 func (x *ActorQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3446,7 +3632,7 @@ func (x *ActorQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorQuery.ProtoReflect.Descriptor instead.
 func (*ActorQuery) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{47}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ActorQuery) GetId() uint64 {
@@ -3484,7 +3670,7 @@ type ActorAnswer struct {
 
 func (x *ActorAnswer) Reset() {
 	*x = ActorAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3496,7 +3682,7 @@ func (x *ActorAnswer) String() string {
 func (*ActorAnswer) ProtoMessage() {}
 
 func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3509,7 +3695,7 @@ func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorAnswer.ProtoReflect.Descriptor instead.
 func (*ActorAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ActorAnswer) GetId() uint64 {
@@ -3622,7 +3808,7 @@ type UpgradeReport struct {
 
 func (x *UpgradeReport) Reset() {
 	*x = UpgradeReport{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3634,7 +3820,7 @@ func (x *UpgradeReport) String() string {
 func (*UpgradeReport) ProtoMessage() {}
 
 func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3647,7 +3833,7 @@ func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeReport.ProtoReflect.Descriptor instead.
 func (*UpgradeReport) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *UpgradeReport) GetProcess() string {
@@ -3730,7 +3916,7 @@ type UpgradeDiffering struct {
 
 func (x *UpgradeDiffering) Reset() {
 	*x = UpgradeDiffering{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3742,7 +3928,7 @@ func (x *UpgradeDiffering) String() string {
 func (*UpgradeDiffering) ProtoMessage() {}
 
 func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3755,7 +3941,7 @@ func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeDiffering.ProtoReflect.Descriptor instead.
 func (*UpgradeDiffering) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *UpgradeDiffering) GetService() string {
@@ -3784,7 +3970,7 @@ type UpgradeAsk struct {
 
 func (x *UpgradeAsk) Reset() {
 	*x = UpgradeAsk{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3796,7 +3982,7 @@ func (x *UpgradeAsk) String() string {
 func (*UpgradeAsk) ProtoMessage() {}
 
 func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3809,7 +3995,7 @@ func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeAsk.ProtoReflect.Descriptor instead.
 func (*UpgradeAsk) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{51}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *UpgradeAsk) GetRound() uint64 {
@@ -3837,7 +4023,7 @@ type UpgradeExplain struct {
 
 func (x *UpgradeExplain) Reset() {
 	*x = UpgradeExplain{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3849,7 +4035,7 @@ func (x *UpgradeExplain) String() string {
 func (*UpgradeExplain) ProtoMessage() {}
 
 func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3862,7 +4048,7 @@ func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeExplain.ProtoReflect.Descriptor instead.
 func (*UpgradeExplain) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{52}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *UpgradeExplain) GetId() uint64 {
@@ -3881,7 +4067,7 @@ type UpgradeClose struct {
 
 func (x *UpgradeClose) Reset() {
 	*x = UpgradeClose{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3893,7 +4079,7 @@ func (x *UpgradeClose) String() string {
 func (*UpgradeClose) ProtoMessage() {}
 
 func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3906,7 +4092,7 @@ func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeClose.ProtoReflect.Descriptor instead.
 func (*UpgradeClose) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{53}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *UpgradeClose) GetId() uint64 {
@@ -3928,7 +4114,7 @@ type UpgradeAnswer struct {
 
 func (x *UpgradeAnswer) Reset() {
 	*x = UpgradeAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3940,7 +4126,7 @@ func (x *UpgradeAnswer) String() string {
 func (*UpgradeAnswer) ProtoMessage() {}
 
 func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3953,7 +4139,7 @@ func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeAnswer.ProtoReflect.Descriptor instead.
 func (*UpgradeAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{54}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *UpgradeAnswer) GetId() uint64 {
@@ -4242,7 +4428,23 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\n" +
 	"Activation\x12\x1a\n" +
 	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\x10\n" +
-	"\x03pid\x18\x02 \x01(\tR\x03pid\">\n" +
+	"\x03pid\x18\x02 \x01(\tR\x03pid\"\x90\x01\n" +
+	"\fClientsQuery\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
+	"\x06shrink\x18\x02 \x01(\bR\x06shrink\x12\x12\n" +
+	"\x04keep\x18\x03 \x01(\x03R\x04keep\x12\x1a\n" +
+	"\bredirect\x18\x04 \x01(\tR\bredirect\x12\x12\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\x12\x14\n" +
+	"\x05limit\x18\x06 \x01(\rR\x05limit\"\xd0\x01\n" +
+	"\rClientsAnswer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
+	"\x06serves\x18\x02 \x01(\bR\x06serves\x12\x10\n" +
+	"\x03all\x18\x03 \x01(\x03R\x03all\x12\x10\n" +
+	"\x03sdk\x18\x04 \x01(\x03R\x03sdk\x12\x16\n" +
+	"\x06limits\x18\x05 \x01(\tR\x06limits\x12\x12\n" +
+	"\x04load\x18\x06 \x01(\x01R\x04load\x12\x14\n" +
+	"\x05total\x18\a \x01(\x04R\x05total\x121\n" +
+	"\x06actors\x18\b \x03(\v2\x19.nactor.actors.ActivationR\x06actors\">\n" +
 	"\x0eStructureQuery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1c\n" +
 	"\tstructure\x18\x02 \x01(\rR\tstructure\"\x8d\x01\n" +
@@ -4314,7 +4516,7 @@ func file_actors_actorpb_actorpb_proto_rawDescGZIP() []byte {
 	return file_actors_actorpb_actorpb_proto_rawDescData
 }
 
-var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
 var file_actors_actorpb_actorpb_proto_goTypes = []any{
 	(*Key)(nil),              // 0: nactor.actors.Key
 	(*Addr)(nil),             // 1: nactor.actors.Addr
@@ -4361,16 +4563,18 @@ var file_actors_actorpb_actorpb_proto_goTypes = []any{
 	(*ActorsQuery)(nil),      // 42: nactor.actors.ActorsQuery
 	(*ActorsAnswer)(nil),     // 43: nactor.actors.ActorsAnswer
 	(*Activation)(nil),       // 44: nactor.actors.Activation
-	(*StructureQuery)(nil),   // 45: nactor.actors.StructureQuery
-	(*StructureAnswer)(nil),  // 46: nactor.actors.StructureAnswer
-	(*ActorQuery)(nil),       // 47: nactor.actors.ActorQuery
-	(*ActorAnswer)(nil),      // 48: nactor.actors.ActorAnswer
-	(*UpgradeReport)(nil),    // 49: nactor.actors.UpgradeReport
-	(*UpgradeDiffering)(nil), // 50: nactor.actors.UpgradeDiffering
-	(*UpgradeAsk)(nil),       // 51: nactor.actors.UpgradeAsk
-	(*UpgradeExplain)(nil),   // 52: nactor.actors.UpgradeExplain
-	(*UpgradeClose)(nil),     // 53: nactor.actors.UpgradeClose
-	(*UpgradeAnswer)(nil),    // 54: nactor.actors.UpgradeAnswer
+	(*ClientsQuery)(nil),     // 45: nactor.actors.ClientsQuery
+	(*ClientsAnswer)(nil),    // 46: nactor.actors.ClientsAnswer
+	(*StructureQuery)(nil),   // 47: nactor.actors.StructureQuery
+	(*StructureAnswer)(nil),  // 48: nactor.actors.StructureAnswer
+	(*ActorQuery)(nil),       // 49: nactor.actors.ActorQuery
+	(*ActorAnswer)(nil),      // 50: nactor.actors.ActorAnswer
+	(*UpgradeReport)(nil),    // 51: nactor.actors.UpgradeReport
+	(*UpgradeDiffering)(nil), // 52: nactor.actors.UpgradeDiffering
+	(*UpgradeAsk)(nil),       // 53: nactor.actors.UpgradeAsk
+	(*UpgradeExplain)(nil),   // 54: nactor.actors.UpgradeExplain
+	(*UpgradeClose)(nil),     // 55: nactor.actors.UpgradeClose
+	(*UpgradeAnswer)(nil),    // 56: nactor.actors.UpgradeAnswer
 }
 var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	2,  // 0: nactor.actors.Instance.registered:type_name -> nactor.actors.Instance
@@ -4446,15 +4650,16 @@ var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	0,  // 70: nactor.actors.ServiceBeats.key:type_name -> nactor.actors.Key
 	1,  // 71: nactor.actors.ServiceBeats.addrs:type_name -> nactor.actors.Addr
 	44, // 72: nactor.actors.ActorsAnswer.actors:type_name -> nactor.actors.Activation
-	0,  // 73: nactor.actors.StructureAnswer.missing:type_name -> nactor.actors.Key
-	0,  // 74: nactor.actors.StructureAnswer.extra:type_name -> nactor.actors.Key
-	7,  // 75: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
-	50, // 76: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
-	77, // [77:77] is the sub-list for method output_type
-	77, // [77:77] is the sub-list for method input_type
-	77, // [77:77] is the sub-list for extension type_name
-	77, // [77:77] is the sub-list for extension extendee
-	0,  // [0:77] is the sub-list for field type_name
+	44, // 73: nactor.actors.ClientsAnswer.actors:type_name -> nactor.actors.Activation
+	0,  // 74: nactor.actors.StructureAnswer.missing:type_name -> nactor.actors.Key
+	0,  // 75: nactor.actors.StructureAnswer.extra:type_name -> nactor.actors.Key
+	7,  // 76: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
+	52, // 77: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
+	78, // [78:78] is the sub-list for method output_type
+	78, // [78:78] is the sub-list for method input_type
+	78, // [78:78] is the sub-list for extension type_name
+	78, // [78:78] is the sub-list for extension extendee
+	0,  // [0:78] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorpb_actorpb_proto_init() }
@@ -4496,7 +4701,7 @@ func file_actors_actorpb_actorpb_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorpb_actorpb_proto_rawDesc), len(file_actors_actorpb_actorpb_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   55,
+			NumMessages:   57,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -6,7 +6,7 @@ import "google.golang.org/protobuf/proto"
 func Wire() []string {
 	var out []string
 	for _, m := range []proto.Message{&Packet{}, &Ack{}, &Commands{}, &Replies{}, &Beats{}, &BeatsTaken{},
-		&ActorsQuery{}, &ActorsAnswer{}, &ActorQuery{}, &ActorAnswer{}, &StructureQuery{}, &StructureAnswer{},
+		&ActorsQuery{}, &ActorsAnswer{}, &ActorQuery{}, &ActorAnswer{}, &StructureQuery{}, &StructureAnswer{}, &ClientsQuery{}, &ClientsAnswer{},
 		&UpgradeReport{}, &UpgradeAsk{}, &UpgradeExplain{}, &UpgradeClose{}, &UpgradeAnswer{}} {
 		out = append(out, string(proto.MessageName(m)))
 	}
