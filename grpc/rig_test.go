@@ -142,6 +142,17 @@ func (c *fakeConnection) Unsubscribe(key naming.Key) {
 }
 
 func (c *fakeConnection) Close() {
+	c.mu.Lock()
+	pubs := c.pubs
+	c.pubs = map[naming.Key][]*naming.Instance{}
+	c.mu.Unlock()
+	for key, list := range pubs {
+		for _, in := range list {
+			if _, err := c.r.Do(context.Background(), key, naming.Deregister{Addr: in.Addr(), Ephemeral: true}); err != nil {
+				c.r.t.Errorf("withdraw %s: %v", in.IP, err)
+			}
+		}
+	}
 	c.r.mu.Lock()
 	defer c.r.mu.Unlock()
 	delete(c.r.conns, c.info.ID)
