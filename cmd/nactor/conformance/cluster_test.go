@@ -278,7 +278,7 @@ func TestClusterUpgrade(t *testing.T) {
 	replace(1, old...)
 	w.goes("upgraded = false")
 	w.naming = refused
-	w.during("by 1.X", w.at, func() { w.quiet(2 * naming.ConnectionGrace) })
+	w.during("by 1.X", w.at, func() { w.quiet(naming.ConnectionGrace + naming.ConnectionCheck) })
 	w.naming = changing
 	replace(1)
 	w.goes("upgraded = true")

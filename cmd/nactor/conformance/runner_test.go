@@ -40,6 +40,7 @@ var sdks = []sdk{
 	official("java", "1.4.8", prepareJava),
 	connected(official("go", "2.3.2", prepareGo2)),
 	connected(official("python", "3.2.0", preparePython)),
+	connected(official("rust", "0.8.3", prepareRust)),
 	connected(official("java", "2.0.4", prepareJava)),
 	connected(official("java", "2.5.1", prepareJava)),
 }
@@ -53,8 +54,8 @@ func connected(s sdk) sdk {
 
 func (s sdk) skipIfShort(t *testing.T) {
 	t.Helper()
-	if testing.Short() && slices.Contains([]string{"java", "python"}, s.language) {
-		t.Skip("short: the clients for Java and Python are left out")
+	if testing.Short() && slices.Contains([]string{"java", "python", "rust"}, s.language) {
+		t.Skip("short: the clients for Java, Python and Rust are left out")
 	}
 }
 
@@ -163,6 +164,25 @@ func prepareJava(version string) ([]string, error) {
 	home := filepath.Join(dir, "home")
 	return []string{"java", "-Xmx128m", "-XX:+UseSerialGC", "-Duser.home=" + home, "-DJM.LOG.PATH=" + home, "-DJM.SNAPSHOT.PATH=" + home,
 		"-Dcom.alibaba.nacos.naming.cache.dir=" + home, "-cp", classes, "Runner"}, nil
+}
+
+// rust/Cargo.lock says which version. To build it takes minutes, so only NACTOR_CONFORMANCE_RUST
+// has it built; what was built once is used.
+func prepareRust(version string) ([]string, error) {
+	dir, err := cacheDir("rust-" + version)
+	if err != nil {
+		return nil, err
+	}
+	bin := filepath.Join(dir, "debug", "runner")
+	if os.Getenv("NACTOR_CONFORMANCE_RUST") != "" {
+		if err := run("rust", "cargo", "build", "--quiet", "--locked", "--target-dir", dir); err != nil {
+			return nil, fmt.Errorf("%w: %w", errAbsent, err)
+		}
+	}
+	if _, err := os.Stat(bin); err != nil {
+		return nil, fmt.Errorf("%w: make conformance-rust builds it", errAbsent)
+	}
+	return []string{bin}, nil
 }
 
 // host is an instance as a client shows it.
