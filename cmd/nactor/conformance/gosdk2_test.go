@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -81,6 +83,25 @@ func TestGoSDK2(t *testing.T) {
 		t.Errorf("services: %q", names)
 	}
 	consumer.must(of("unsubscribe"))
+
+	// What an operator sets is kept apart from what the client says, which registers again.
+	own := register(service+"-edited", "10.3.0.7")
+	own.Metadata = map[string]string{"k": "client", "own": "yes"}
+	c.must(own)
+	set := url.Values{"serviceName": {own.Service}, "ip": {own.IP}, "port": {"8080"}, "weight": {"7"}, "enabled": {"true"}, "ephemeral": {"true"}, "metadata": {`{"k":"operator"}`}}
+	req, err := http.NewRequest(http.MethodPut, "http://"+at[0]+"/nacos/v1/ns/instance?"+set.Encode(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil || resp.Body.Close() != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("edit an instance: %v, %+v", err, resp)
+	}
+	own.Metadata["own"] = "still"
+	c.must(own)
+	if h := seen(t, at[0], "", group, own.Service); len(h) != 1 || h[0].Weight != 7 || h[0].Metadata["k"] != "operator" || h[0].Metadata["own"] != "still" {
+		t.Errorf("an edited instance: %+v", h)
+	}
 
 	persistent := register(service+"-kept", "10.3.0.4")
 	persistent.Ephemeral = false
