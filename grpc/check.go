@@ -23,15 +23,15 @@ const (
 func (s *Server) check() {
 	t := time.NewTicker(checkEvery)
 	defer t.Stop()
-	by1X, pushing := s.cfg.By1X(), s.cfg.Switches().PushEnabled
+	pushing := s.cfg.Switches().PushEnabled
 	for round := 1; ; round++ {
 		select {
 		case <-t.C:
 		case <-s.quit:
 			return
 		}
-		were := pushing
-		by1X, pushing = s.cfg.By1X(), s.cfg.Switches().PushEnabled
+		by1X, were := s.cfg.By1X(), pushing
+		pushing = s.cfg.Switches().PushEnabled
 		now := time.Now()
 		for _, c := range s.all() {
 			switch {
@@ -75,7 +75,10 @@ func (c *client) eject(why string, now time.Time) {
 
 // reset tells a client to connect again, to another server: the one at ip and port, or any
 // that it knows when they are empty.
-func (c *client) reset(ip, port string) { c.control(c.server.resetMessage(ip, port)) }
+func (c *client) reset(ip, port string) {
+	c.told.Store(true)
+	c.control(c.server.resetMessage(ip, port))
+}
 
 func (s *Server) resetMessage(ip, port string) *grpcpb.Payload {
 	var rest []byte

@@ -415,3 +415,25 @@ func TestRoster(t *testing.T) {
 		t.Error("a server is named that is none")
 	}
 }
+
+// What a client has published goes with it; that of one that was told to go on elsewhere stays.
+func TestToldToGo(t *testing.T) {
+	r := newRig(t, nil)
+	key := naming.Key{Namespace: "public", Group: "g", Name: "orders"}
+	for _, told := range []bool{false, true} {
+		p := r.dial()
+		p.setup()
+		if _, got := p.ask(typeInstance, `{`+orders+`,"type":"registerInstance",`+instanceJSON("10.0.0.1")+`}`); !strings.Contains(got, `"success":true`) {
+			t.Fatal(got)
+		}
+		if told {
+			r.server.Shrink(0, "")
+			p.pushed()
+		}
+		p.conn.Close()
+		eventually(t, "the client is gone", func() bool { return r.server.Len() == 0 && r.open() == 0 })
+		if listed := r.View(key) != nil && len(r.View(key).Instances) == 1; listed != told {
+			t.Errorf("told %v: listed %v", told, listed)
+		}
+	}
+}

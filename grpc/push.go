@@ -30,6 +30,7 @@ type client struct {
 	since time.Time
 
 	refused   atomic.Bool  // by the logic of 1.X
+	told      atomic.Bool  // to connect to another server
 	detecting atomic.Int64 // since when a sign of life is waited for, ns; 0: it is not
 	sending   atomic.Int64 // since when the client is being sent something, ns; 0: it is not
 
@@ -65,11 +66,16 @@ func newClient(s *Server, t *transport, id identity) *client {
 	return c
 }
 
-// end ends the client: what it published and subscribed goes.
+// end ends the client: what it published and subscribed goes, unless it was told to go on
+// elsewhere, which it may do a moment later.
 func (c *client) end() {
 	c.once.Do(func() {
 		close(c.quit)
-		c.connection.Close()
+		if c.told.Load() {
+			c.connection.Leave()
+		} else {
+			c.connection.Close()
+		}
 	})
 }
 

@@ -141,6 +141,12 @@ func (c *fakeConnection) Unsubscribe(key naming.Key) {
 	delete(c.subs, key)
 }
 
+func (c *fakeConnection) Leave() {
+	c.r.mu.Lock()
+	defer c.r.mu.Unlock()
+	delete(c.r.conns, c.info.ID)
+}
+
 func (c *fakeConnection) Close() {
 	c.mu.Lock()
 	pubs := c.pubs
@@ -153,9 +159,7 @@ func (c *fakeConnection) Close() {
 			}
 		}
 	}
-	c.r.mu.Lock()
-	defer c.r.mu.Unlock()
-	delete(c.r.conns, c.info.ID)
+	c.Leave()
 }
 
 // peer is a client that knows no more than the frames.

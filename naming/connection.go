@@ -80,4 +80,7 @@ type Connection interface {
 	Unsubscribe(key Key)
 	// Close ends the client: it returns at once, what was published is withdrawn soon after.
 	Close()
+	// Leave is Close for a client that was told to go on over another connection: what was published
+	// stays for [ConnectionGrace], or until it is published there.
+	Leave()
 }

@@ -162,6 +162,33 @@ func (w *watched) during(what string, up addrs, happens func()) {
 	}
 }
 
+// empty sends the 2.x clients of a node to another, as an operator does before a node goes back
+// to 1.X. Clients that do not listen to that are watched no more.
+func (w *watched) empty(node, to int) {
+	w.Helper()
+	var left map[string]struct{ MetaInfo struct{ Version string } }
+	w.during("clients sent elsewhere", w.at, func() {
+		end := time.Now().Add(10 * time.Second)
+		for {
+			var status string
+			ask(w.T, w.at[node], "/v2/core/loader/reloadCurrent?count=0&redirectAddress="+w.at[to], &status)
+			w.quiet(time.Second)
+			left = nil
+			if ask(w.T, w.at[node], "/v2/core/loader/current", &left); len(left) == 0 || time.Now().After(end) {
+				return
+			}
+		}
+	})
+	for _, c := range left {
+		for name, own := range w.clients {
+			if own.sdk.connected && strings.Contains(strings.ToLower(c.MetaInfo.Version), own.sdk.language) {
+				w.Logf("the client %s does not go: it is watched no more", name)
+				delete(w.clients, name)
+			}
+		}
+	}
+}
+
 // isRefused has a 2.x client register while the cluster goes by 1.X.
 func (w *watched) isRefused(what string, c *client, service string) {
 	w.Helper()
@@ -274,11 +301,12 @@ func TestClusterUpgrade(t *testing.T) {
 	}
 	w.goes("upgraded = true", "isDoubleWriteEnabled = true")
 	w.enter(true)
+	w.empty(1, 0)
 	w.naming = changing
 	replace(1, old...)
 	w.goes("upgraded = false")
 	w.naming = refused
-	w.during("by 1.X", w.at, func() { w.quiet(naming.ConnectionGrace + naming.ConnectionCheck) })
+	w.during("by 1.X", w.at, func() { w.quiet(naming.DefaultBeatTimeout + 5*time.Second) }) // they send no heartbeats
 	w.naming = changing
 	replace(1)
 	w.goes("upgraded = true")
