@@ -24,6 +24,7 @@ type limitRule struct {
 	log  *slog.Logger
 
 	text    []byte
+	trouble string // what was last said of it
 	current atomic.Pointer[grpc.Limits]
 }
 
@@ -59,9 +60,13 @@ func (r *limitRule) read() {
 	}
 	r.text = text
 	if err != nil {
-		r.log.Warn("the limits of 2.x clients stay as they are", "file", r.path, "error", err)
+		if r.trouble != err.Error() {
+			r.trouble = err.Error()
+			r.log.Warn("the limits of 2.x clients stay as they are", "file", r.path, "error", err)
+		}
 		return
 	}
+	r.trouble = ""
 	r.current.Store(&next)
 	r.log.Info("limits of 2.x clients", "file", r.path, "all", next.Total, "at one address", next.PerAddress, "addresses", len(next.Addresses), "applications", len(next.Apps))
 }
