@@ -63,7 +63,7 @@ lint: ## gofmt, vet, staticcheck, syntax of the scripts
 
 .PHONY: conformance
 conformance: ## what official clients see: real clients against a real server (SHORT=-short for a part)
-	go test $(SHORT) -count=1 -parallel 16 -timeout $(TEST_TIMEOUT) $(CONFORMANCE)
+	go test $(SHORT) -count=1 -parallel 16 -timeout 20m $(CONFORMANCE)
 
 .PHONY: conformance-rust
 conformance-rust: ## the same for the client for Rust, which takes minutes to build once
