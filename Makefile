@@ -63,7 +63,11 @@ lint: ## gofmt, vet, staticcheck, syntax of the scripts
 
 .PHONY: conformance
 conformance: ## the HTTP API request by request, then official clients, against real servers (SHORT=-short for a part)
-	go test $(SHORT) -count=1 -p 1 -parallel 16 -timeout $(TEST_TIMEOUT) $(CONFORMANCE)
+	go test $(SHORT) -count=1 -p 1 -parallel 16 -timeout 20m $(CONFORMANCE)
+
+.PHONY: conformance-rust
+conformance-rust: ## the same for the client for Rust, which takes minutes to build once
+	NACTOR_CONFORMANCE_RUST=1 go test -count=1 -parallel 4 -timeout 30m -skip '^TestCluster(Faults|Upgrade|Connections)|^TestGoSDK2' -run '^Test/^(sdk|before)$$/^rust' $(CONFORMANCE)
 
 .PHONY: system
 system: ## real servers under load and faults (SHORT=-short for a tenth of the load)

@@ -41,6 +41,12 @@ func (a *asker) receive(from string, message proto.Message) {
 			out.Actors = append(out.Actors, &actorpb.Activation{Identity: x.Identity, Pid: x.PID})
 		}
 		a.Peers.Send(from, inboxAsk, out)
+	case *actorpb.ClientsQuery:
+		out := a.clientsHere(m)
+		out.Id = m.Id
+		a.Peers.Send(from, inboxAsk, out)
+	case *actorpb.ClientsAnswer:
+		a.questions.Answer(m.Id, m)
 	case *actorpb.ActorQuery:
 		a.wg.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), AskTime)

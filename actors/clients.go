@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -19,8 +20,10 @@ type Clients struct {
 
 	mu     sync.Mutex
 	open   map[string]*connection
-	made   int  // connections so far
-	ending bool // what is published is left to the next connection of its client
+	front  Front
+	left   map[string]naming.Instant // when connections ended whose clients go on elsewhere, by id
+	made   int                       // connections so far
+	ending bool                      // what is published is left to the next connection of its client
 
 	tokens chan struct{} // bounds the requests of all clients that are under way
 	quit   context.Context
@@ -61,7 +64,9 @@ var errHungUp = naming.Unavailable("the connection has ended")
 // placed.
 func NewClients(s *Services) *Clients {
 	quit, stop := context.WithCancel(context.Background())
-	return &Clients{Services: s, system: s.place.System(), open: map[string]*connection{}, tokens: make(chan struct{}, maxCarried), quit: quit, stop: stop}
+	c := &Clients{Services: s, system: s.place.System(), open: map[string]*connection{}, left: map[string]naming.Instant{}, tokens: make(chan struct{}, maxCarried), quit: quit, stop: stop}
+	s.connected.Store(c)
+	return c
 }
 
 // Connect implements [naming.Connections].
@@ -152,6 +157,9 @@ func (c *Clients) turn(part int) []*connection {
 // lost.
 func (c *Clients) sweep(from, to int) {
 	process := c.process()
+	c.mu.Lock()
+	maps.DeleteFunc(c.left, func(_ string, since naming.Instant) bool { return since.Add(naming.ConnectionGrace) <= c.Clock.Now() })
+	c.mu.Unlock()
 	for p := from; p < to; p++ {
 		for _, v := range c.Views.Partition(p) {
 			for _, in := range v.Instances {
@@ -160,6 +168,9 @@ func (c *Clients) sweep(from, to int) {
 				}
 				c.mu.Lock()
 				conn, ending := c.open[in.Client.ID], c.ending
+				if _, left := c.left[in.Client.ID]; left {
+					ending = true
+				}
 				c.mu.Unlock()
 				switch {
 				case conn != nil:
@@ -232,7 +243,12 @@ func (c *connection) Unsubscribe(key naming.Key) {
 }
 
 // Close implements [naming.Connection].
-func (c *connection) Close() {
+func (c *connection) Close() { c.close(false) }
+
+// Leave implements [naming.Connection].
+func (c *connection) Leave() { c.close(true) }
+
+func (c *connection) close(leave bool) {
 	c.mu.Lock()
 	already := c.closed
 	c.closed = true
@@ -246,7 +262,10 @@ func (c *connection) Close() {
 	}
 	c.clients.mu.Lock()
 	delete(c.clients.open, c.info.ID)
-	ending := c.clients.ending
+	if leave {
+		c.clients.left[c.info.ID] = c.clients.Clock.Now()
+	}
+	leave = leave || c.clients.ending
 	c.clients.mu.Unlock()
-	c.clients.system.Root.Send(c.pid, &hangUp{leave: ending})
+	c.clients.system.Root.Send(c.pid, &hangUp{leave})
 }

@@ -168,6 +168,27 @@ func TestConnection(t *testing.T) {
 				t.Error("who has not come back is listed, or who has is not")
 			}
 		},
+		"a client that was told to go on elsewhere has the time": func(t *testing.T, s *Services, c *Clients) {
+			conn, lost := connectTo(c, "c1"), connectTo(c, "c2")
+			publish(t, conn, one)
+			if err := lost.Publish(t.Context(), testKey(2), []*naming.Instance{testInstance(2, true)}); err != nil {
+				t.Fatal(err)
+			}
+			conn.Leave()
+			lost.Leave()
+			time.Sleep(naming.ConnectionGrace - time.Second)
+			if listed(s, key, one) == nil || listed(s, testKey(2), two) == nil {
+				t.Fatal("it was withdrawn")
+			}
+			publish(t, connectTo(c, "c3"), testInstance(1, true))
+			time.Sleep(2 * staleEvery * verifyEvery)
+			if in := listed(s, key, one); in == nil || in.Client.ID != "c3" {
+				t.Errorf("listed is %+v", in)
+			}
+			if listed(s, testKey(2), two) != nil || len(c.left) != 0 {
+				t.Error("who has not gone on is listed")
+			}
+		},
 		"a node that stops leaves what was published": func(t *testing.T, s *Services, c *Clients) {
 			conn := connectTo(c, "c1")
 			publish(t, conn, one)

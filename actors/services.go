@@ -107,6 +107,8 @@ type Services struct {
 	steady    *SteadyClock              // nil: this node's clock is another
 	rejoins   bool                      // after it stood still; Run's
 	present   func(process string) bool // nil: standalone
+
+	connected atomic.Pointer[Clients] // nil: not yet
 }
 
 var _ naming.Registry = (*Services)(nil)

@@ -125,12 +125,24 @@ func (s *Server) stream(_ any, stream grpc.ServerStream) (err error) {
 	if t == nil {
 		return fmt.Errorf("no connection")
 	}
+	// Who opens a stream sets itself up on it.
+	late := time.AfterFunc(idleTime, func() {
+		if t.client.Load() == nil {
+			t.close()
+		}
+	})
+	defer late.Stop()
 	var c *client
 	defer func() {
-		if c != nil {
-			s.leave(c)
-			<-c.done // nobody sends on the stream after this
+		if c == nil {
+			return
 		}
+		s.leave(c)
+		// Nobody may send on the stream after this. Who is stuck in it is freed by the end of the
+		// connection.
+		stuck := time.AfterFunc(farewell, t.close)
+		<-c.done
+		stuck.Stop()
 	}()
 	for {
 		in := &grpcpb.Payload{}
@@ -150,7 +162,7 @@ func (s *Server) stream(_ any, stream grpc.ServerStream) (err error) {
 			made, err := s.enter(t, set, in.GetMetadata().GetHeaders()["app"])
 			if err != nil || s.cfg.Starting() {
 				s.cfg.Logger.Warn("a 2.x client is sent away", "from", t.remote, "reason", err)
-				_ = stream.SendMsg(frame(typeReset, []byte(`{}`)))
+				_ = stream.SendMsg(s.resetMessage("", ""))
 				if made != nil {
 					s.leave(made)
 					close(made.done)
@@ -162,7 +174,7 @@ func (s *Server) stream(_ any, stream grpc.ServerStream) (err error) {
 		case c != nil && kind != typeSetup:
 			a := ack{}
 			if decode(in, &a) == nil {
-				c.acked(a.RequestID)
+				c.acked(a.RequestID, time.Now())
 			}
 		}
 	}

@@ -33,7 +33,8 @@ type subscription struct {
 	clusters string
 	dirty    bool      // there is a newer state
 	pushed   string    // id of the push that waits for an answer
-	until    time.Time // it does so until then
+	sent     time.Time // when it was pushed
+	until    time.Time // it waits until then
 	calm     time.Time // the next is not pushed before
 	last     int64     // lastRefTime of what it was told, ms
 	place    int       // in the agenda; -1: nothing is to be done

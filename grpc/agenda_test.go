@@ -13,7 +13,7 @@ import (
 // subscriber returns a client that is nowhere connected, subscribed to count services.
 func subscriber(t testing.TB, r *rig, count int) (*client, []naming.Key) {
 	t.Helper()
-	c := newClient(r.server, &transport{id: "x"}, setup{}, "")
+	c := newClient(r.server, &transport{id: "x"}, identity{})
 	t.Cleanup(c.end)
 	keys := make([]naming.Key, count)
 	for i := range keys {
@@ -28,7 +28,7 @@ func (c *client) acknowledge(key naming.Key) {
 	c.mu.Lock()
 	id := c.subs[key].pushed
 	c.mu.Unlock()
-	c.acked(id)
+	c.acked(id, time.Now())
 }
 
 // The first change is pushed at once, those that follow soon are one push, and what is quiet

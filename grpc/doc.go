@@ -3,7 +3,10 @@
 // translates: what clients publish and subscribe goes to a [naming.Connection], what they ask
 // is answered from a [naming.Reader].
 //
-//	server.go     the gRPC server, its checks of idle clients, limits, the end
+//	server.go     the gRPC server, how clients come and go, the end
+//	check.go      clients that are not there any more, and how clients are sent elsewhere
+//	limits.go     how many there may be
+//	roster.go     who is connected, as operators are shown it
 //	transport.go  one TCP connection and the client that has set itself up on it
 //	acceptor.go   which requests are let in, and how they are refused
 //	message.go    requests and answers as JSON

@@ -20,10 +20,13 @@ type client struct {
 	server     *Server
 	transport  *transport
 	connection naming.Connection
-	setup      setup
+	identity
+	since time.Time
 
-	refused   atomic.Bool // by the logic of 1.X
-	detecting time.Time   // since when a sign of life is waited for; the server's check's
+	refused   atomic.Bool  // by the logic of 1.X
+	told      atomic.Bool  // to connect to another server
+	detecting atomic.Int64 // since when a sign of life is waited for, ns; 0: it is not
+	sending   atomic.Int64 // since when the client is being sent something, ns; 0: it is not
 
 	controls chan *grpcpb.Payload
 	wake     chan struct{}
@@ -37,27 +40,26 @@ type client struct {
 	todo agenda
 }
 
-func newClient(s *Server, t *transport, set setup, app string) *client {
+func newClient(s *Server, t *transport, id identity) *client {
 	c := &client{
-		server: s, transport: t, setup: set,
+		server: s, transport: t, identity: id, since: time.Now(),
 		controls: make(chan *grpcpb.Payload, maxControl), wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 		subs: map[naming.Key]*subscription{}, acks: map[string]*subscription{},
 	}
-	if app == "" {
-		app = set.Labels["AppName"]
-	}
-	if app == "" {
-		app = "unknown"
-	}
-	c.connection = s.cfg.Connections.Connect(naming.ConnectionInfo{ID: t.id, Addr: t.remote, Agent: set.ClientVersion, App: app, Changed: c.changed})
+	c.connection = s.cfg.Connections.Connect(naming.ConnectionInfo{ID: t.id, Addr: t.remote, Agent: id.version, App: id.app, Changed: c.changed})
 	return c
 }
 
-// end ends the client: what it published and subscribed goes.
+// end ends the client: what it published and subscribed goes, unless it was told to go on
+// elsewhere, which it may do a moment later.
 func (c *client) end() {
 	c.once.Do(func() {
 		close(c.quit)
-		c.connection.Close()
+		if c.told.Load() {
+			c.connection.Leave()
+		} else {
+			c.connection.Close()
+		}
 	})
 }
 
@@ -131,7 +133,7 @@ func (c *client) changed(key naming.Key) {
 }
 
 // acked notes that the client has read a push.
-func (c *client) acked(id string) {
+func (c *client) acked(id string, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sub := c.acks[id]
@@ -139,6 +141,7 @@ func (c *client) acked(id string) {
 		return
 	}
 	delete(c.acks, id)
+	c.server.stats.ack(now.Sub(sub.sent))
 	sub.pushed = ""
 	c.todo.put(sub)
 	if sub.dirty {
@@ -154,7 +157,7 @@ func (c *client) run(stream grpc.ServerStream) {
 	for {
 		select {
 		case p := <-c.controls:
-			if stream.SendMsg(p) != nil {
+			if c.send(stream, p) != nil {
 				c.server.leave(c)
 				return
 			}
@@ -170,7 +173,7 @@ func (c *client) run(stream grpc.ServerStream) {
 				alarm.Reset(again)
 				break
 			}
-			if stream.SendMsg(push) != nil {
+			if c.send(stream, push) != nil {
 				c.server.leave(c)
 				return
 			}
@@ -178,9 +181,16 @@ func (c *client) run(stream grpc.ServerStream) {
 	}
 }
 
+// send sends a message. It waits when the client does not read.
+func (c *client) send(stream grpc.ServerStream, p *grpcpb.Payload) error {
+	c.sending.Store(time.Now().UnixNano())
+	defer c.sending.Store(0)
+	return stream.SendMsg(p)
+}
+
 // due returns the next push, or when to look again.
 func (c *client) due(now time.Time) (*grpcpb.Payload, time.Duration) {
-	if c.server.cfg.By1X() || !c.server.cfg.Switches().PushEnabled {
+	if !c.server.cfg.Switches().PushEnabled {
 		return nil, time.Hour // the server pokes when that is over
 	}
 	c.mu.Lock()
@@ -199,16 +209,18 @@ func (c *client) due(now time.Time) (*grpcpb.Payload, time.Duration) {
 			sub = next
 			continue
 		}
-		delete(c.acks, next.pushed) // not answered in time
+		c.server.stats.failed.Add(1) // not answered in time
+		delete(c.acks, next.pushed)
 		next.pushed, next.dirty, next.calm = "", true, now.Add(retryTime)
 		c.todo.put(next)
 	}
 	id := strconv.FormatUint(c.server.requests.Add(1), 10)
-	sub.dirty, sub.pushed, sub.until = false, id, now.Add(ackTime)
+	sub.dirty, sub.pushed, sub.sent, sub.until = false, id, now, now.Add(ackTime)
 	c.todo.put(sub)
 	c.acks[id] = sub
 	clusters := sub.clusters
 	c.mu.Unlock()
+	c.server.stats.sent.Add(1)
 	info := c.info(sub.key, wire.Query{Clusters: clusters})
 	body := append([]byte(`{"headers":{},"requestId":"`+id+`","module":"naming","serviceInfo":`), info...)
 	c.mu.Lock()
@@ -216,4 +228,35 @@ func (c *client) due(now time.Time) (*grpcpb.Payload, time.Duration) {
 	c.todo.put(sub) // it may have changed meanwhile, and have its place by what was before
 	c.mu.Unlock()
 	return frame(typeNotify, append(body, '}')), 0
+}
+
+// pushStats count the pushes of all clients.
+type pushStats struct {
+	sent, failed, acked, costs, maxCost atomic.Int64
+}
+
+func (p *pushStats) ack(cost time.Duration) {
+	p.acked.Add(1)
+	p.costs.Add(int64(cost))
+	for {
+		was := p.maxCost.Load()
+		if int64(cost) <= was || p.maxCost.CompareAndSwap(was, int64(cost)) {
+			return
+		}
+	}
+}
+
+// PushStats are counters since the start, for metrics.
+type PushStats struct {
+	Sent, Failed, Acked int64         // failed: not acknowledged in time
+	Costs, MaxCost      time.Duration // from sending to acknowledgement: all together, the longest
+}
+
+// Pushes returns the present counters.
+func (s *Server) Pushes() PushStats {
+	p := &s.stats
+	return PushStats{
+		Sent: p.sent.Load(), Failed: p.failed.Load(), Acked: p.acked.Load(),
+		Costs: time.Duration(p.costs.Load()), MaxCost: time.Duration(p.maxCost.Load()),
+	}
 }

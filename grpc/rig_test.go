@@ -34,6 +34,16 @@ type rig struct {
 
 func newRig(t testing.TB, change func(*Config)) *rig {
 	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rigOn(t, l, change)
+}
+
+// rigOn is [newRig] on a listener.
+func rigOn(t testing.TB, l net.Listener, change func(*Config)) *rig {
+	t.Helper()
 	r := &rig{Oracle: namingtest.NewOracle(namingtest.V2), t: t, conns: map[string]*fakeConnection{}}
 	r.switches.Store(naming.DefaultSwitches())
 	cfg := Config{Logger: slog.New(slog.DiscardHandler), Registry: r.Oracle, Reader: r.Oracle, Connections: r,
@@ -42,10 +52,6 @@ func newRig(t testing.TB, change func(*Config)) *rig {
 		change(&cfg)
 	}
 	r.server = New(cfg)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	r.addr = l.Addr().String()
 	over := make(chan error, 1)
 	go func() { over <- r.server.Serve(l) }()
@@ -135,10 +141,25 @@ func (c *fakeConnection) Unsubscribe(key naming.Key) {
 	delete(c.subs, key)
 }
 
-func (c *fakeConnection) Close() {
+func (c *fakeConnection) Leave() {
 	c.r.mu.Lock()
 	defer c.r.mu.Unlock()
 	delete(c.r.conns, c.info.ID)
+}
+
+func (c *fakeConnection) Close() {
+	c.mu.Lock()
+	pubs := c.pubs
+	c.pubs = map[naming.Key][]*naming.Instance{}
+	c.mu.Unlock()
+	for key, list := range pubs {
+		for _, in := range list {
+			if _, err := c.r.Do(context.Background(), key, naming.Deregister{Addr: in.Addr(), Ephemeral: true}); err != nil {
+				c.r.t.Errorf("withdraw %s: %v", in.IP, err)
+			}
+		}
+	}
+	c.Leave()
 }
 
 // peer is a client that knows no more than the frames.
@@ -150,9 +171,9 @@ type peer struct {
 }
 
 // dial connects without a setup.
-func (r *rig) dial() *peer {
+func (r *rig) dial(opts ...grpc.DialOption) *peer {
 	r.t.Helper()
-	conn, err := grpc.NewClient(r.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("passthrough:///"+r.addr, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -160,15 +181,21 @@ func (r *rig) dial() *peer {
 	return &peer{t: r.t, conn: conn, pushes: make(chan *grpcpb.Payload, 1000)}
 }
 
-// setup opens the stream; what is pushed arrives at pushes, which is closed at its end.
+// setup opens the stream and sets the client up.
 func (p *peer) setup() {
+	p.t.Helper()
+	p.open()
+	p.send(typeSetup, `{"clientVersion":"Test:v1","tenant":"","labels":{"source":"sdk","module":"naming","AppName":"app"}}`)
+}
+
+// open opens the stream; what is pushed arrives at pushes, which is closed at its end.
+func (p *peer) open() {
 	p.t.Helper()
 	var err error
 	p.stream, err = p.conn.NewStream(p.t.Context(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/BiRequestStream/requestBiStream")
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.send(typeSetup, `{"clientVersion":"Test:v1","tenant":"","labels":{"source":"sdk","module":"naming","AppName":"app"}}`)
 	go func() {
 		defer close(p.pushes)
 		for {
@@ -216,7 +243,7 @@ func (p *peer) pushed() (kind string, body map[string]any) {
 	return "", nil
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !ok(); {
 		if time.Now().After(end) {

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
-	"nactor/grpc/grpcpb"
 	"nactor/naming"
 )
 
@@ -30,18 +29,12 @@ type Config struct {
 	Starting func() bool
 	By1X     func() bool
 
-	MaxMessage     int           // bytes; 0: 10 MiB, as in Nacos
-	MaxConnections int           // of clients; 0: 50,000
-	MaxPerAddress  int           // of clients at one ip; 0: no limit
-	PushWindow     time.Duration // for which changes of a service are gathered after a push, at most; 0: 500 ms, as in Nacos
+	MaxMessage int            // bytes; 0: 10 MiB, as in Nacos
+	PushWindow time.Duration  // for which changes of a service are gathered after a push, at most; 0: 500 ms, as in Nacos
+	Limits     func() *Limits // of clients; another pointer when they have changed; nil: [DefaultLimits]
 }
 
 const (
-	checkEvery = 500 * time.Millisecond
-	// A client that was not heard of for idleTime is asked for a sign of life, and ejected when
-	// it gives none within detectTime (Nacos: KEEP_ALIVE_TIME).
-	idleTime   = 20 * time.Second
-	detectTime = 3 * time.Second
 	// farewell is how long clients have to go elsewhere when the server stops.
 	farewell = time.Second
 
@@ -53,8 +46,16 @@ const (
 	// better one, which is a ping and its answer for nearly every request.
 	window = 256 << 10
 
-	defaultMaxMessage     = 10 << 20
-	defaultMaxConnections = 50_000
+	defaultMaxMessage = 10 << 20
+
+	// What a connection may hold open. SDKs have a stream and a request for each thread of the
+	// application under way; more wait on their side.
+	maxStreams = 256
+	maxHeaders = 64 << 10
+	// handshake bounds the time until a TCP connection speaks HTTP/2, loneTime how long one stays
+	// that has nothing under way: a client's stream is always under way.
+	handshake = 5 * time.Second
+	loneTime  = time.Minute
 )
 
 // Server is the front. Create it with New.
@@ -69,6 +70,7 @@ type Server struct {
 	closing bool
 
 	requests atomic.Uint64 // numbers what clients are pushed
+	stats    pushStats
 	quit     chan struct{}
 	wg       sync.WaitGroup
 }
@@ -78,8 +80,8 @@ func New(cfg Config) *Server {
 	if cfg.MaxMessage == 0 {
 		cfg.MaxMessage = defaultMaxMessage
 	}
-	if cfg.MaxConnections == 0 {
-		cfg.MaxConnections = defaultMaxConnections
+	if cfg.Limits == nil {
+		cfg.Limits = func() *Limits { return DefaultLimits }
 	}
 	if cfg.PushWindow == 0 {
 		cfg.PushWindow = defaultPushWindow
@@ -91,10 +93,13 @@ func New(cfg Config) *Server {
 		grpc.ReadBufferSize(readBuffer),
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(window),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.ConnectionTimeout(handshake),
 		// SDKs ping once a minute and more often; a peer that is gone without a word is found
 		// within 40 s at the latest.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: loneTime, Time: 30 * time.Second, Timeout: 10 * time.Second}),
 	)
 	s.grpc.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "Request", HandlerType: (*any)(nil),
@@ -127,7 +132,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	for _, c := range s.all() {
-		c.control(frame(typeReset, []byte(`{}`)))
+		c.reset("", "")
 	}
 	gone := time.NewTimer(farewell)
 	defer gone.Stop()
@@ -171,18 +176,17 @@ func (s *Server) all() []*client {
 
 // enter makes a client of a transport; an error says why not.
 func (s *Server) enter(t *transport, set setup, app string) (*client, error) {
+	id := identify(set, app)
 	ip := t.remote.Addr().String()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.closing:
+	if s.closing {
 		return nil, errors.New("the server is stopping")
-	case len(s.clients) >= s.cfg.MaxConnections:
-		return nil, fmt.Errorf("%d clients are connected", len(s.clients))
-	case s.cfg.MaxPerAddress > 0 && s.at[ip] >= s.cfg.MaxPerAddress:
-		return nil, fmt.Errorf("%d clients are connected from %s", s.at[ip], ip)
 	}
-	c := newClient(s, t, set, app)
+	if err := s.cfg.Limits().admit(len(s.clients), s.at[ip], ip, id.app); err != nil {
+		return nil, err
+	}
+	c := newClient(s, t, id)
 	s.clients[t.id] = c
 	s.at[ip]++
 	t.client.Store(c)
@@ -206,61 +210,4 @@ func (s *Server) leave(c *client) {
 		c.transport.client.CompareAndSwap(c, nil)
 		c.end()
 	}
-}
-
-// check finds clients that are not there any more, and what has changed for all.
-func (s *Server) check() {
-	t := time.NewTicker(checkEvery)
-	defer t.Stop()
-	by1X, pushing := s.cfg.By1X(), s.cfg.Switches().PushEnabled
-	for {
-		select {
-		case <-t.C:
-		case <-s.quit:
-			return
-		}
-		was, were := by1X, pushing
-		by1X, pushing = s.cfg.By1X(), s.cfg.Switches().PushEnabled
-		now := time.Now()
-		for _, c := range s.all() {
-			switch {
-			case !by1X && c.refused.Swap(false):
-				// The clients of some SDKs do not try again by themselves what was refused.
-				c.control(frame(typeReset, []byte(`{}`)))
-			case was && !by1X, !were && pushing:
-				c.poke()
-			}
-			c.watch(now)
-		}
-	}
-}
-
-// watch asks an idle client for a sign of life, and ejects one that gives none.
-func (c *client) watch(now time.Time) {
-	idle := c.transport.idle(now)
-	switch {
-	case idle < idleTime:
-		c.detecting = time.Time{}
-	case c.detecting.IsZero():
-		c.detecting = now
-		c.control(c.server.numbered(typeDetection, nil))
-	case now.Sub(c.detecting) > detectTime:
-		c.server.cfg.Logger.Info("a client that gives no sign of life is disconnected", "connection", c.transport.id, "idle", idle.Round(time.Second))
-		c.transport.close()
-		c.server.leave(c)
-	}
-}
-
-// numbered returns a message that the client has to answer. rest is JSON members, each after a
-// comma.
-func (s *Server) numbered(kind string, rest []byte) *grpcpb.Payload {
-	body := fmt.Appendf(nil, `{"headers":{},"requestId":"%d","module":%q`, s.requests.Add(1), moduleOf(kind))
-	return frame(kind, append(append(body, rest...), '}'))
-}
-
-func moduleOf(kind string) string {
-	if kind == typeNotify {
-		return "naming"
-	}
-	return "internal"
 }

@@ -25,6 +25,7 @@ type Config struct {
 	Owner       func(naming.Key) string            // address of the node that a service lives on, "" when it is not known; nil: this one
 	SetLogLevel func(log string, level slog.Level) // of nacos, naming-server, naming-raft, naming-push; nil: nothing
 	Inspector   Inspector                          // nil: there is nothing to inspect
+	Loader      Loader                             // nil: there are no clients of 2.x
 	Pushes      func() PushStats                   // nil: nothing is pushed
 	Checks      func() CheckStats                  // nil: nothing is checked
 
@@ -67,6 +68,9 @@ func (c Config) withDefaults() Config {
 	if c.Checks == nil {
 		c.Checks = func() CheckStats { return CheckStats{} }
 	}
+	if c.Loader == nil {
+		c.Loader = nobody{}
+	}
 	if c.Pushes == nil {
 		c.Pushes = func() PushStats { return PushStats{} }
 	}
@@ -89,9 +93,9 @@ func or[T comparable](v, def T) T {
 	return v
 }
 
-// PushStats are counters of UDP pushes since the start.
+// PushStats are counters of pushes since the start.
 type PushStats struct {
-	Sent, Failed     int64         // pushes; a repeated packet is one push
+	Sent, Failed     int64         // pushes; a repeated datagram is one push
 	AvgCost, MaxCost time.Duration // from sending to acknowledgement
 }
 

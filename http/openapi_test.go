@@ -211,7 +211,7 @@ var kinds = map[string]struct {
 
 // furnished is a server with what the examples of the document are about.
 func furnished(t *testing.T, d *document, kind string) *rig {
-	r := unserved(t, func(c *Config) { c.OpenAPI, c.Version = d.raw, kinds[kind].version })
+	r := unserved(t, func(c *Config) { c.OpenAPI, c.Loader, c.Version = d.raw, newCrowd(), kinds[kind].version })
 	r.layout = kinds[kind].layout
 	r.actors = []ActorDetail{{Actor: Actor{Identity: "public@@DEFAULT_GROUP@@orders", Kind: "service", Node: "a", PID: "1"}, Mode: "v2", LastBeat: -1}}
 	for _, target := range []string{

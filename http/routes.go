@@ -98,6 +98,12 @@ func routes() []route {
 		route{get, "/v1/core/ops/actors", admin, (*request).listActors},
 		route{get, "/v1/core/ops/actors/detail", admin, (*request).actorDetail},
 
+		route{get, "/v2/core/loader/current", admin, (*request).listClients},
+		route{get, "/v2/core/loader/cluster", admin, (*request).clusterLoad},
+		route{get, "/v2/core/loader/reloadCurrent", admin, (*request).reloadClients},
+		route{get, "/v2/core/loader/reloadClient", admin, (*request).reloadClient},
+		route{get, "/v2/core/loader/smartReloadCluster", admin, (*request).spreadClients},
+
 		route{get, "/v1/openapi.yaml", public, (*request).openAPI},
 		route{get, "/actuator/prometheus", public, (*request).prometheus},
 	)

@@ -73,7 +73,7 @@ type teller struct {
 
 func tell(t *testing.T, story string) string {
 	r := &teller{rig: unserved(t, func(c *Config) {
-		c.OpenAPI = []byte("openapi: 3.1.0\nand so on\n")
+		c.OpenAPI, c.Loader = []byte("openapi: 3.1.0\nand so on\n"), newCrowd()
 		if strings.Contains(story, "@ a node of 1.X\n") {
 			c.Version = "1.4.2"
 		}

@@ -3374,6 +3374,192 @@ func (x *Activation) GetPid() string {
 	return ""
 }
 
+// ClientsQuery asks a node for the clients of 2.x that are connected to it. With shrink it
+// first sends so many of them elsewhere that keep are left. It answers ClientsAnswer.
+type ClientsQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Shrink        bool                   `protobuf:"varint,2,opt,name=shrink,proto3" json:"shrink,omitempty"`
+	Keep          int64                  `protobuf:"varint,3,opt,name=keep,proto3" json:"keep,omitempty"`
+	Redirect      string                 `protobuf:"bytes,4,opt,name=redirect,proto3" json:"redirect,omitempty"` // ip:port of the server to go to; empty: any
+	Name          string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`         // part of the identity of the actors to list
+	Limit         uint32                 `protobuf:"varint,6,opt,name=limit,proto3" json:"limit,omitempty"`      // of the list, from the first on
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientsQuery) Reset() {
+	*x = ClientsQuery{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientsQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientsQuery) ProtoMessage() {}
+
+func (x *ClientsQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientsQuery.ProtoReflect.Descriptor instead.
+func (*ClientsQuery) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ClientsQuery) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ClientsQuery) GetShrink() bool {
+	if x != nil {
+		return x.Shrink
+	}
+	return false
+}
+
+func (x *ClientsQuery) GetKeep() int64 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
+}
+
+func (x *ClientsQuery) GetRedirect() string {
+	if x != nil {
+		return x.Redirect
+	}
+	return ""
+}
+
+func (x *ClientsQuery) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ClientsQuery) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ClientsAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Serves        bool                   `protobuf:"varint,2,opt,name=serves,proto3" json:"serves,omitempty"` // takes such clients
+	All           int64                  `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
+	Sdk           int64                  `protobuf:"varint,4,opt,name=sdk,proto3" json:"sdk,omitempty"`      // of them, those that say that they are an SDK
+	Limits        string                 `protobuf:"bytes,5,opt,name=limits,proto3" json:"limits,omitempty"` // JSON
+	Load          float64                `protobuf:"fixed64,6,opt,name=load,proto3" json:"load,omitempty"`   // of the host, a minute's average; negative: not known
+	Total         uint64                 `protobuf:"varint,7,opt,name=total,proto3" json:"total,omitempty"`  // actors that match
+	Actors        []*Activation          `protobuf:"bytes,8,rep,name=actors,proto3" json:"actors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientsAnswer) Reset() {
+	*x = ClientsAnswer{}
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientsAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientsAnswer) ProtoMessage() {}
+
+func (x *ClientsAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientsAnswer.ProtoReflect.Descriptor instead.
+func (*ClientsAnswer) Descriptor() ([]byte, []int) {
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ClientsAnswer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ClientsAnswer) GetServes() bool {
+	if x != nil {
+		return x.Serves
+	}
+	return false
+}
+
+func (x *ClientsAnswer) GetAll() int64 {
+	if x != nil {
+		return x.All
+	}
+	return 0
+}
+
+func (x *ClientsAnswer) GetSdk() int64 {
+	if x != nil {
+		return x.Sdk
+	}
+	return 0
+}
+
+func (x *ClientsAnswer) GetLimits() string {
+	if x != nil {
+		return x.Limits
+	}
+	return ""
+}
+
+func (x *ClientsAnswer) GetLoad() float64 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
+}
+
+func (x *ClientsAnswer) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *ClientsAnswer) GetActors() []*Activation {
+	if x != nil {
+		return x.Actors
+	}
+	return nil
+}
+
 // StructureQuery asks a node in which services one of the structures is not there as the one
 // that serves is. It answers StructureAnswer.
 type StructureQuery struct {
@@ -3386,7 +3572,7 @@ type StructureQuery struct {
 
 func (x *StructureQuery) Reset() {
 	*x = StructureQuery{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3398,7 +3584,7 @@ func (x *StructureQuery) String() string {
 func (*StructureQuery) ProtoMessage() {}
 
 func (x *StructureQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[46]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3411,7 +3597,7 @@ func (x *StructureQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StructureQuery.ProtoReflect.Descriptor instead.
 func (*StructureQuery) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{46}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *StructureQuery) GetId() uint64 {
@@ -3440,7 +3626,7 @@ type StructureAnswer struct {
 
 func (x *StructureAnswer) Reset() {
 	*x = StructureAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3452,7 +3638,7 @@ func (x *StructureAnswer) String() string {
 func (*StructureAnswer) ProtoMessage() {}
 
 func (x *StructureAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[47]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3465,7 +3651,7 @@ func (x *StructureAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StructureAnswer.ProtoReflect.Descriptor instead.
 func (*StructureAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{47}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *StructureAnswer) GetId() uint64 {
@@ -3508,7 +3694,7 @@ type SubscribersQuery struct {
 
 func (x *SubscribersQuery) Reset() {
 	*x = SubscribersQuery{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3520,7 +3706,7 @@ func (x *SubscribersQuery) String() string {
 func (*SubscribersQuery) ProtoMessage() {}
 
 func (x *SubscribersQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[48]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3533,7 +3719,7 @@ func (x *SubscribersQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscribersQuery.ProtoReflect.Descriptor instead.
 func (*SubscribersQuery) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{48}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SubscribersQuery) GetId() uint64 {
@@ -3560,7 +3746,7 @@ type SubscribersAnswer struct {
 
 func (x *SubscribersAnswer) Reset() {
 	*x = SubscribersAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3572,7 +3758,7 @@ func (x *SubscribersAnswer) String() string {
 func (*SubscribersAnswer) ProtoMessage() {}
 
 func (x *SubscribersAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[49]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3585,7 +3771,7 @@ func (x *SubscribersAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscribersAnswer.ProtoReflect.Descriptor instead.
 func (*SubscribersAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{49}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SubscribersAnswer) GetId() uint64 {
@@ -3616,7 +3802,7 @@ type Subscription struct {
 
 func (x *Subscription) Reset() {
 	*x = Subscription{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3628,7 +3814,7 @@ func (x *Subscription) String() string {
 func (*Subscription) ProtoMessage() {}
 
 func (x *Subscription) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[50]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3641,7 +3827,7 @@ func (x *Subscription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscription.ProtoReflect.Descriptor instead.
 func (*Subscription) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{50}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Subscription) GetKey() *Key {
@@ -3697,7 +3883,7 @@ type ActorQuery struct {
 
 func (x *ActorQuery) Reset() {
 	*x = ActorQuery{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3709,7 +3895,7 @@ func (x *ActorQuery) String() string {
 func (*ActorQuery) ProtoMessage() {}
 
 func (x *ActorQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[51]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3722,7 +3908,7 @@ func (x *ActorQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorQuery.ProtoReflect.Descriptor instead.
 func (*ActorQuery) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{51}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ActorQuery) GetId() uint64 {
@@ -3760,7 +3946,7 @@ type ActorAnswer struct {
 
 func (x *ActorAnswer) Reset() {
 	*x = ActorAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3772,7 +3958,7 @@ func (x *ActorAnswer) String() string {
 func (*ActorAnswer) ProtoMessage() {}
 
 func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[52]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3785,7 +3971,7 @@ func (x *ActorAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorAnswer.ProtoReflect.Descriptor instead.
 func (*ActorAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{52}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ActorAnswer) GetId() uint64 {
@@ -3898,7 +4084,7 @@ type UpgradeReport struct {
 
 func (x *UpgradeReport) Reset() {
 	*x = UpgradeReport{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3910,7 +4096,7 @@ func (x *UpgradeReport) String() string {
 func (*UpgradeReport) ProtoMessage() {}
 
 func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[53]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3923,7 +4109,7 @@ func (x *UpgradeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeReport.ProtoReflect.Descriptor instead.
 func (*UpgradeReport) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{53}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *UpgradeReport) GetProcess() string {
@@ -4006,7 +4192,7 @@ type UpgradeDiffering struct {
 
 func (x *UpgradeDiffering) Reset() {
 	*x = UpgradeDiffering{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4018,7 +4204,7 @@ func (x *UpgradeDiffering) String() string {
 func (*UpgradeDiffering) ProtoMessage() {}
 
 func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[54]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4031,7 +4217,7 @@ func (x *UpgradeDiffering) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeDiffering.ProtoReflect.Descriptor instead.
 func (*UpgradeDiffering) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{54}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *UpgradeDiffering) GetService() string {
@@ -4060,7 +4246,7 @@ type UpgradeAsk struct {
 
 func (x *UpgradeAsk) Reset() {
 	*x = UpgradeAsk{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4072,7 +4258,7 @@ func (x *UpgradeAsk) String() string {
 func (*UpgradeAsk) ProtoMessage() {}
 
 func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[55]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4085,7 +4271,7 @@ func (x *UpgradeAsk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeAsk.ProtoReflect.Descriptor instead.
 func (*UpgradeAsk) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{55}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *UpgradeAsk) GetRound() uint64 {
@@ -4113,7 +4299,7 @@ type UpgradeExplain struct {
 
 func (x *UpgradeExplain) Reset() {
 	*x = UpgradeExplain{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[56]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4125,7 +4311,7 @@ func (x *UpgradeExplain) String() string {
 func (*UpgradeExplain) ProtoMessage() {}
 
 func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[56]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4138,7 +4324,7 @@ func (x *UpgradeExplain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeExplain.ProtoReflect.Descriptor instead.
 func (*UpgradeExplain) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{56}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *UpgradeExplain) GetId() uint64 {
@@ -4157,7 +4343,7 @@ type UpgradeClose struct {
 
 func (x *UpgradeClose) Reset() {
 	*x = UpgradeClose{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[57]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4169,7 +4355,7 @@ func (x *UpgradeClose) String() string {
 func (*UpgradeClose) ProtoMessage() {}
 
 func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[57]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4182,7 +4368,7 @@ func (x *UpgradeClose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeClose.ProtoReflect.Descriptor instead.
 func (*UpgradeClose) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{57}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *UpgradeClose) GetId() uint64 {
@@ -4204,7 +4390,7 @@ type UpgradeAnswer struct {
 
 func (x *UpgradeAnswer) Reset() {
 	*x = UpgradeAnswer{}
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[58]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4216,7 +4402,7 @@ func (x *UpgradeAnswer) String() string {
 func (*UpgradeAnswer) ProtoMessage() {}
 
 func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_actorpb_actorpb_proto_msgTypes[58]
+	mi := &file_actors_actorpb_actorpb_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4229,7 +4415,7 @@ func (x *UpgradeAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradeAnswer.ProtoReflect.Descriptor instead.
 func (*UpgradeAnswer) Descriptor() ([]byte, []int) {
-	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{58}
+	return file_actors_actorpb_actorpb_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *UpgradeAnswer) GetId() uint64 {
@@ -4527,7 +4713,23 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\n" +
 	"Activation\x12\x1a\n" +
 	"\bidentity\x18\x01 \x01(\tR\bidentity\x12\x10\n" +
-	"\x03pid\x18\x02 \x01(\tR\x03pid\">\n" +
+	"\x03pid\x18\x02 \x01(\tR\x03pid\"\x90\x01\n" +
+	"\fClientsQuery\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
+	"\x06shrink\x18\x02 \x01(\bR\x06shrink\x12\x12\n" +
+	"\x04keep\x18\x03 \x01(\x03R\x04keep\x12\x1a\n" +
+	"\bredirect\x18\x04 \x01(\tR\bredirect\x12\x12\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\x12\x14\n" +
+	"\x05limit\x18\x06 \x01(\rR\x05limit\"\xd0\x01\n" +
+	"\rClientsAnswer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
+	"\x06serves\x18\x02 \x01(\bR\x06serves\x12\x10\n" +
+	"\x03all\x18\x03 \x01(\x03R\x03all\x12\x10\n" +
+	"\x03sdk\x18\x04 \x01(\x03R\x03sdk\x12\x16\n" +
+	"\x06limits\x18\x05 \x01(\tR\x06limits\x12\x12\n" +
+	"\x04load\x18\x06 \x01(\x01R\x04load\x12\x14\n" +
+	"\x05total\x18\a \x01(\x04R\x05total\x121\n" +
+	"\x06actors\x18\b \x03(\v2\x19.nactor.actors.ActivationR\x06actors\">\n" +
 	"\x0eStructureQuery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1c\n" +
 	"\tstructure\x18\x02 \x01(\rR\tstructure\"\x8d\x01\n" +
@@ -4614,7 +4816,7 @@ func file_actors_actorpb_actorpb_proto_rawDescGZIP() []byte {
 	return file_actors_actorpb_actorpb_proto_rawDescData
 }
 
-var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
+var file_actors_actorpb_actorpb_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_actors_actorpb_actorpb_proto_goTypes = []any{
 	(*Key)(nil),               // 0: nactor.actors.Key
 	(*Addr)(nil),              // 1: nactor.actors.Addr
@@ -4662,19 +4864,21 @@ var file_actors_actorpb_actorpb_proto_goTypes = []any{
 	(*ActorsQuery)(nil),       // 43: nactor.actors.ActorsQuery
 	(*ActorsAnswer)(nil),      // 44: nactor.actors.ActorsAnswer
 	(*Activation)(nil),        // 45: nactor.actors.Activation
-	(*StructureQuery)(nil),    // 46: nactor.actors.StructureQuery
-	(*StructureAnswer)(nil),   // 47: nactor.actors.StructureAnswer
-	(*SubscribersQuery)(nil),  // 48: nactor.actors.SubscribersQuery
-	(*SubscribersAnswer)(nil), // 49: nactor.actors.SubscribersAnswer
-	(*Subscription)(nil),      // 50: nactor.actors.Subscription
-	(*ActorQuery)(nil),        // 51: nactor.actors.ActorQuery
-	(*ActorAnswer)(nil),       // 52: nactor.actors.ActorAnswer
-	(*UpgradeReport)(nil),     // 53: nactor.actors.UpgradeReport
-	(*UpgradeDiffering)(nil),  // 54: nactor.actors.UpgradeDiffering
-	(*UpgradeAsk)(nil),        // 55: nactor.actors.UpgradeAsk
-	(*UpgradeExplain)(nil),    // 56: nactor.actors.UpgradeExplain
-	(*UpgradeClose)(nil),      // 57: nactor.actors.UpgradeClose
-	(*UpgradeAnswer)(nil),     // 58: nactor.actors.UpgradeAnswer
+	(*ClientsQuery)(nil),      // 46: nactor.actors.ClientsQuery
+	(*ClientsAnswer)(nil),     // 47: nactor.actors.ClientsAnswer
+	(*StructureQuery)(nil),    // 48: nactor.actors.StructureQuery
+	(*StructureAnswer)(nil),   // 49: nactor.actors.StructureAnswer
+	(*SubscribersQuery)(nil),  // 50: nactor.actors.SubscribersQuery
+	(*SubscribersAnswer)(nil), // 51: nactor.actors.SubscribersAnswer
+	(*Subscription)(nil),      // 52: nactor.actors.Subscription
+	(*ActorQuery)(nil),        // 53: nactor.actors.ActorQuery
+	(*ActorAnswer)(nil),       // 54: nactor.actors.ActorAnswer
+	(*UpgradeReport)(nil),     // 55: nactor.actors.UpgradeReport
+	(*UpgradeDiffering)(nil),  // 56: nactor.actors.UpgradeDiffering
+	(*UpgradeAsk)(nil),        // 57: nactor.actors.UpgradeAsk
+	(*UpgradeExplain)(nil),    // 58: nactor.actors.UpgradeExplain
+	(*UpgradeClose)(nil),      // 59: nactor.actors.UpgradeClose
+	(*UpgradeAnswer)(nil),     // 60: nactor.actors.UpgradeAnswer
 }
 var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	2,  // 0: nactor.actors.Instance.registered:type_name -> nactor.actors.Instance
@@ -4753,18 +4957,19 @@ var file_actors_actorpb_actorpb_proto_depIdxs = []int32{
 	0,  // 73: nactor.actors.ServiceBeats.key:type_name -> nactor.actors.Key
 	1,  // 74: nactor.actors.ServiceBeats.addrs:type_name -> nactor.actors.Addr
 	45, // 75: nactor.actors.ActorsAnswer.actors:type_name -> nactor.actors.Activation
-	0,  // 76: nactor.actors.StructureAnswer.missing:type_name -> nactor.actors.Key
-	0,  // 77: nactor.actors.StructureAnswer.extra:type_name -> nactor.actors.Key
-	0,  // 78: nactor.actors.SubscribersQuery.like:type_name -> nactor.actors.Key
-	50, // 79: nactor.actors.SubscribersAnswer.subscriptions:type_name -> nactor.actors.Subscription
-	0,  // 80: nactor.actors.Subscription.key:type_name -> nactor.actors.Key
-	7,  // 81: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
-	54, // 82: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
-	83, // [83:83] is the sub-list for method output_type
-	83, // [83:83] is the sub-list for method input_type
-	83, // [83:83] is the sub-list for extension type_name
-	83, // [83:83] is the sub-list for extension extendee
-	0,  // [0:83] is the sub-list for field type_name
+	45, // 76: nactor.actors.ClientsAnswer.actors:type_name -> nactor.actors.Activation
+	0,  // 77: nactor.actors.StructureAnswer.missing:type_name -> nactor.actors.Key
+	0,  // 78: nactor.actors.StructureAnswer.extra:type_name -> nactor.actors.Key
+	0,  // 79: nactor.actors.SubscribersQuery.like:type_name -> nactor.actors.Key
+	52, // 80: nactor.actors.SubscribersAnswer.subscriptions:type_name -> nactor.actors.Subscription
+	0,  // 81: nactor.actors.Subscription.key:type_name -> nactor.actors.Key
+	7,  // 82: nactor.actors.ActorAnswer.revision:type_name -> nactor.actors.Revision
+	56, // 83: nactor.actors.UpgradeReport.differing:type_name -> nactor.actors.UpgradeDiffering
+	84, // [84:84] is the sub-list for method output_type
+	84, // [84:84] is the sub-list for method input_type
+	84, // [84:84] is the sub-list for extension type_name
+	84, // [84:84] is the sub-list for extension extendee
+	0,  // [0:84] is the sub-list for field type_name
 }
 
 func init() { file_actors_actorpb_actorpb_proto_init() }
@@ -4806,7 +5011,7 @@ func file_actors_actorpb_actorpb_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_actorpb_actorpb_proto_rawDesc), len(file_actors_actorpb_actorpb_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   59,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -7,6 +7,7 @@ func Wire() []string {
 	var out []string
 	for _, m := range []proto.Message{&Packet{}, &Ack{}, &Commands{}, &Replies{}, &Beats{}, &BeatsTaken{},
 		&ActorsQuery{}, &ActorsAnswer{}, &ActorQuery{}, &ActorAnswer{}, &StructureQuery{}, &StructureAnswer{}, &SubscribersQuery{}, &SubscribersAnswer{},
+		&ClientsQuery{}, &ClientsAnswer{},
 		&UpgradeReport{}, &UpgradeAsk{}, &UpgradeExplain{}, &UpgradeClose{}, &UpgradeAnswer{}} {
 		out = append(out, string(proto.MessageName(m)))
 	}

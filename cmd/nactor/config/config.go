@@ -57,6 +57,8 @@ type Config struct {
 	StoreMinFree   int64         // bytes
 	DeadServer     time.Duration // after which a node that is gone is no longer a member of the store
 	GRPCMaxMessage int           // bytes
+	GRPCMaxClients int           // 0: no limit
+	GRPCMaxPerIP   int           // 0: no limit
 	StoreSnapshot  uint64        // entries of the store's log between two snapshots
 
 	UpgradeFrom1X    bool // false on all nodes: a new cluster becomes one of 2.0 for good

@@ -34,6 +34,8 @@ const (
 	keyDeadServer     = "nactor.store.dead-server-timeout"
 	keyStoreMinFree   = "nactor.store.min-free"
 	keyGRPCMaxMessage = "nacos.remote.server.grpc.maxinbound.message.size"
+	keyGRPCMaxClients = "nactor.grpc.max-clients"
+	keyGRPCMaxPerIP   = "nactor.grpc.max-clients-per-ip"
 	keyStoreSnapshot  = "nactor.store.snapshot-threshold"
 	keyUpgradeFrom1X  = "nacos.core.support.upgrade.from.1x"
 	keyUpgradeCheck   = "nactor.upgrade.check-interval"
@@ -71,6 +73,8 @@ var keys = []Key{
 	{keyDeadServer, "600000", "Time in ms after which a node that is gone no longer counts as a member of the store, when at least three are left (cluster)."},
 	{keyStoreMinFree, "16MB", "Writes to the store are refused when less than this is free on its disk."},
 	{keyGRPCMaxMessage, "10485760", "Largest message in bytes that a 2.x client may send."},
+	{keyGRPCMaxClients, "50000", "2.x clients of this node; one more is sent to another. 0: no limit. What data/loader/limitRule says wins."},
+	{keyGRPCMaxPerIP, "0", "The same for those at one address."},
 	{keyStoreSnapshot, "8192", "Entries of the store's log after which it is cut short by a snapshot (cluster)."},
 	{keyUpgradeFrom1X, "true", "false on all nodes makes a new cluster one of 2.0 for good, without double write, as soon as all are ready: no 1.X node can join it (cluster)."},
 	{keyUpgradeCheck, "5000", "Time in ms between two checks whether this node is ready for 2.0 (cluster)."},

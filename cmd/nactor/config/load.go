@@ -55,6 +55,8 @@ func Load(o Options) (*Config, error) {
 	c.StoreMinFree = r.bytes(keyStoreMinFree, 16<<20)
 	c.DeadServer = r.millis(keyDeadServer, 10*time.Minute)
 	c.GRPCMaxMessage = r.int(keyGRPCMaxMessage, 10<<20, 1<<10, 1<<30)
+	c.GRPCMaxClients = r.int(keyGRPCMaxClients, 50_000, 0, 1<<30)
+	c.GRPCMaxPerIP = r.int(keyGRPCMaxPerIP, 0, 0, 1<<30)
 	c.StoreSnapshot = uint64(r.int(keyStoreSnapshot, 8192, 1, 1<<30))
 	c.UpgradeFrom1X = r.bool(keyUpgradeFrom1X, true)
 	c.UpgradeCheck = r.millis(keyUpgradeCheck, 5*time.Second)

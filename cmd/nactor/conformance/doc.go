@@ -1,8 +1,9 @@
-// Package conformance runs official Nacos clients against the real server: the Go SDK 1.x
-// (gosdk), the Node SDK (node) and the Java client (java). Each has a small runner; the
-// scenarios are written once, here.
+// Package conformance runs official Nacos clients against the real server: the Go SDKs 1.x
+// (gosdk) and 2.x (gosdk2), those for Node (node), Python (python) and Rust (rust), and the Java
+// client (java). Each has a small runner; the scenarios are written once, here.
 //
 //	make conformance                          all clients that this machine can run
+//	make conformance-rust                     the one for Rust, which it builds; the other takes it from then on
 //	NACTOR_ADDR=host:port[,…] go test ./...   against a server or cluster that is already running
 //
 // A runner reads requests, a line of JSON each, and answers with replies and events, in any

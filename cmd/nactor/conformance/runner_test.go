@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +39,8 @@ var sdks = []sdk{
 	official("java", "1.4.2", prepareJava),
 	official("java", "1.4.8", prepareJava),
 	connected(official("go", "2.3.2", prepareGo2)),
+	connected(official("python", "3.2.0", preparePython)),
+	connected(official("rust", "0.8.3", prepareRust)),
 	connected(official("java", "2.0.4", prepareJava)),
 	connected(official("java", "2.5.1", prepareJava)),
 }
@@ -51,8 +54,8 @@ func connected(s sdk) sdk {
 
 func (s sdk) skipIfShort(t *testing.T) {
 	t.Helper()
-	if testing.Short() && s.language == "java" {
-		t.Skip("short: the Java clients are left out")
+	if testing.Short() && slices.Contains([]string{"java", "python", "rust"}, s.language) {
+		t.Skip("short: the clients for Java, Python and Rust are left out")
 	}
 }
 
@@ -97,13 +100,50 @@ func prepareNode(string) ([]string, error) {
 	return runner, os.WriteFile(stamp, lock, 0o644)
 }
 
-// errNoMaven: the Java client is skipped where Maven or its registry is not there.
-var errNoMaven = errors.New("maven or its registry is not available")
+// errAbsent: a client is skipped where the tool that builds it, or its registry, is not there.
+var errAbsent = errors.New("its tool or registry is not available")
+
+// cacheDir is a directory that outlives the run and the checkout, named after what is in it.
+func cacheDir(name string) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "nactor-conformance", name)
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+// python/requirements.txt says which version.
+func preparePython(version string) ([]string, error) {
+	dir, err := cacheDir("python-" + version)
+	if err != nil {
+		return nil, err
+	}
+	runner := []string{filepath.Join(dir, "bin", "python"), "python/runner.py"}
+	// The list of what was installed is written when all is.
+	installed := filepath.Join(dir, "installed.txt")
+	want, err := os.ReadFile("python/requirements.txt")
+	if err != nil {
+		return nil, err
+	}
+	if have, err := os.ReadFile(installed); err == nil && string(have) == string(want) {
+		return runner, nil
+	}
+	for _, args := range [][]string{
+		{"python3", "-m", "venv", "--clear", dir},
+		{runner[0], "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "python/requirements.txt", "-c", "python/constraints.txt"},
+	} {
+		if err := run(".", args[0], args[1:]...); err != nil {
+			return nil, fmt.Errorf("%w: %w", errAbsent, err)
+		}
+	}
+	return runner, os.WriteFile(installed, want, 0o644)
+}
 
 func prepareJava(version string) ([]string, error) {
 	dir := filepath.Join(workDir, "java-"+version)
 	if _, err := exec.LookPath("mvn"); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoMaven, err)
+		return nil, fmt.Errorf("%w: %w", errAbsent, err)
 	}
 	// A directory for each version, and nothing of an earlier build: jars of two versions in
 	// one class path are neither.
@@ -118,12 +158,31 @@ func prepareJava(version string) ([]string, error) {
 		return nil, err
 	}
 	if err := run(dir, "mvn", "-q", "-B", "-Dnacos.client.version="+version, "package", "dependency:copy-dependencies"); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoMaven, err)
+		return nil, fmt.Errorf("%w: %w", errAbsent, err)
 	}
 	classes := filepath.Join(dir, "target", "runner.jar") + ":" + filepath.Join(dir, "target", "dependency", "*")
 	home := filepath.Join(dir, "home")
 	return []string{"java", "-Xmx128m", "-XX:+UseSerialGC", "-Duser.home=" + home, "-DJM.LOG.PATH=" + home, "-DJM.SNAPSHOT.PATH=" + home,
 		"-Dcom.alibaba.nacos.naming.cache.dir=" + home, "-cp", classes, "Runner"}, nil
+}
+
+// rust/Cargo.lock says which version. To build it takes minutes, so only NACTOR_CONFORMANCE_RUST
+// has it built; what was built once is used.
+func prepareRust(version string) ([]string, error) {
+	dir, err := cacheDir("rust-" + version)
+	if err != nil {
+		return nil, err
+	}
+	bin := filepath.Join(dir, "debug", "runner")
+	if os.Getenv("NACTOR_CONFORMANCE_RUST") != "" {
+		if err := run("rust", "cargo", "build", "--quiet", "--locked", "--target-dir", dir); err != nil {
+			return nil, fmt.Errorf("%w: %w", errAbsent, err)
+		}
+	}
+	if _, err := os.Stat(bin); err != nil {
+		return nil, fmt.Errorf("%w: make conformance-rust builds it", errAbsent)
+	}
+	return []string{bin}, nil
 }
 
 // host is an instance as a client shows it.
@@ -162,6 +221,7 @@ type args struct {
 	Enabled   bool              `json:"enabled"`
 	Healthy   bool              `json:"healthy"` // select: only these
 	Clusters  []string          `json:"clusters,omitempty"`
+	IPs       []string          `json:"ips,omitempty"` // of a batch
 }
 
 // result is what a runner says of an operation that succeeded.
@@ -169,6 +229,8 @@ type result struct {
 	SDK      string   `json:"sdk"`
 	Hosts    []host   `json:"hosts"`
 	Services []string `json:"services"`
+	Serves   bool     `json:"serves"`
+	Methods  []string `json:"methods"`
 }
 
 // push is a change that the SDK told its listener.
@@ -210,7 +272,7 @@ const clientName = "c"
 func (s sdk) start(t testing.TB, at addrs, namespace string) *client {
 	t.Helper()
 	command, err := s.prepare()
-	if errors.Is(err, errNoMaven) {
+	if errors.Is(err, errAbsent) {
 		fmt.Fprintf(os.Stderr, "SKIPPED: %s is not tested: %v\n", s.name, err)
 		t.Skip(err)
 	}

@@ -254,7 +254,11 @@ func TestServerRestart(t *testing.T) {
 		if h := seen(t, addr, "", group, "restart-persistent-"+s.name); len(h) != 1 || h[0].IP != "10.1.7.1" {
 			t.Errorf("%s: the persistent instance after the restart: %+v", s.name, h)
 		}
-		took := eventually(t, 15*time.Second, s.name+": the ephemeral instance is back", func() bool {
+		limit := 15 * time.Second
+		if s.language == "rust" { // it looks every 5 s, and waits longer before each try
+			limit = time.Minute
+		}
+		took := eventually(t, limit, s.name+": the ephemeral instance is back", func() bool {
 			h := seen(t, addr, "", group, "restart-ephemeral-"+s.name)
 			return len(h) == 1 && h[0].Healthy
 		})

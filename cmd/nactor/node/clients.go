@@ -29,12 +29,17 @@ func (n *Node) serveClients() {
 	if n.clientsListener == nil {
 		return
 	}
-	n.clientFront = grpc.New(grpc.Config{
+	n.limitRule = newLimitRule(n.cfg, n.logs.Main)
+	n.wg.Go(func() { n.every(ruleEvery, n.limitRule.read) })
+	server := grpc.New(grpc.Config{
 		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Connections: n.clients, Switches: n.settings.Switches,
-		Starting: func() bool { return n.Status().State != "UP" }, By1X: n.by1X, MaxMessage: n.cfg.GRPCMaxMessage, PushWindow: n.cfg.PushDelay,
+		Starting: func() bool { return n.Status().State != "UP" }, By1X: n.by1X, MaxMessage: n.cfg.GRPCMaxMessage,
+		PushWindow: n.cfg.PushDelay, Limits: n.limitRule.now,
 	})
+	n.clientFront.Store(server)
+	n.clients.Announce(front{n})
 	n.wg.Go(func() {
-		if err := n.clientFront.Serve(n.clientsListener); err != nil {
+		if err := server.Serve(n.clientsListener); err != nil {
 			n.end(err)
 		}
 	})
@@ -42,10 +47,9 @@ func (n *Node) serveClients() {
 
 // dismissClients sends 2.x clients to another node, and takes no more.
 func (n *Node) dismissClients(ctx context.Context) {
-	switch {
-	case n.clientFront != nil:
-		_ = n.clientFront.Shutdown(ctx)
-	case n.clientsListener != nil:
+	if f := n.clientFront.Load(); f != nil {
+		_ = f.Shutdown(ctx)
+	} else if n.clientsListener != nil {
 		n.clientsListener.Close()
 	}
 }

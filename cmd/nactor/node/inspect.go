@@ -12,6 +12,7 @@ import (
 	"nactor/actors"
 	"nactor/cluster"
 	"nactor/cmd/nactor/config"
+	"nactor/grpc"
 	"nactor/http"
 	"nactor/naming"
 	"nactor/naming/upgrade/switchover"
@@ -122,10 +123,18 @@ func member(m *cluster.Member) http.Member {
 	}
 }
 
-// pushes tells the front what to report of pushes.
+// pushes tells the front what to report of pushes, by UDP and to clients of 2.x.
 func (n *Node) pushes() http.PushStats {
-	s := n.push.Stats()
-	return http.PushStats{Sent: s.Sent, Failed: s.Failed, AvgCost: s.AvgCost, MaxCost: s.MaxCost}
+	udp := n.push.Stats()
+	out := http.PushStats{Sent: udp.Sent, Failed: udp.Failed, AvgCost: udp.AvgCost, MaxCost: udp.MaxCost}
+	if f := n.clientFront.Load(); f != nil {
+		s := f.Pushes()
+		out.Sent, out.Failed, out.MaxCost = out.Sent+s.Sent, out.Failed+s.Failed, max(out.MaxCost, s.MaxCost)
+		if acked := udp.Acked + s.Acked; acked > 0 {
+			out.AvgCost = (udp.AvgCost*time.Duration(udp.Acked) + s.Costs) / time.Duration(acked)
+		}
+	}
+	return out
 }
 
 // checks returns what was checked.
@@ -136,21 +145,28 @@ func (n *Node) checks() http.CheckStats {
 
 // Actors implements http.Inspector.
 func (n *Node) Actors(ctx context.Context, q http.ActorQuery) ([]http.Actor, int, error) {
-	if q.Kind != "" && q.Kind != actors.ServiceKind {
-		return nil, 0, nil
-	}
 	node := ""
 	if q.Node != "" {
 		if node = n.idOf(q.Node); node == "" {
 			return nil, 0, nil
 		}
 	}
-	total, list := n.services.Active(ctx, q.Name, node, q.Page*q.Size)
-	var page []http.Actor
-	for _, a := range list[min((q.Page-1)*q.Size, len(list)):] {
-		page = append(page, http.Actor{Identity: a.Identity, Kind: actors.ServiceKind, Node: n.addrOf(a.Node), PID: a.PID})
+	limit := q.Page * q.Size
+	count, list := 0, []http.Actor(nil)
+	for kind, active := range map[string]func(ctx context.Context, part, node string, limit int) (int, []actors.Activation){
+		actors.ServiceKind: n.services.Active, actors.ClientKind: n.clients.ActiveClients,
+	} {
+		if q.Kind != "" && q.Kind != kind {
+			continue
+		}
+		total, some := active(ctx, q.Name, node, limit)
+		count += total
+		for _, a := range some {
+			list = append(list, http.Actor{Identity: a.Identity, Kind: kind, Node: n.addrOf(a.Node), PID: a.PID})
+		}
 	}
-	return page, total, nil
+	slices.SortFunc(list, func(a, b http.Actor) int { return strings.Compare(a.Identity, b.Identity) })
+	return list[min((q.Page-1)*q.Size, len(list)):min(limit, len(list))], count, nil
 }
 
 // idOf returns the id of the node at an address, or "".
@@ -209,6 +225,15 @@ func (n *Node) measure(r *prometheus.Registry) {
 		counter("nactor_replication_alone_total", "Changes acknowledged with fewer replicas than nactor.replication.min-acks.", func() float64 { return float64(n.services.Stats().Alone) })
 		counter("nactor_beats_dropped_total", "Heartbeats for other nodes dropped at full queues.", func() float64 { return float64(n.services.Stats().BeatsDropped) })
 	}
+	pushes := func() (s grpc.PushStats) {
+		if f := n.clientFront.Load(); f != nil {
+			s = f.Pushes()
+		}
+		return s
+	}
+	counter("nactor_connection_pushes_total", "Pushes to clients of 2.x.", func() float64 { return float64(pushes().Sent) })
+	counter("nactor_connection_pushes_acked_total", "Of them, those acknowledged.", func() float64 { return float64(pushes().Acked) })
+	counter("nactor_connection_pushes_failed_total", "Of them, those not acknowledged in time.", func() float64 { return float64(pushes().Failed) })
 	gauge("nactor_connections", "Clients of 2.x that are connected.", func() float64 { return float64(n.clients.Len()) })
 	counter("nactor_push_acked_total", "Pushes acknowledged.", func() float64 { return float64(n.push.Stats().Acked) })
 	counter("nactor_push_dropped_total", "Datagrams dropped at full queues.", func() float64 { return float64(n.push.Stats().Dropped) })

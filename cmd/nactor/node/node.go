@@ -52,7 +52,7 @@ type Node struct {
 	push            *actors.Push
 	clients         *actors.Clients
 	clientsListener net.Listener
-	clientFront     *grpc.Server // nil: a node of 1.X
+	clientFront     atomic.Pointer[grpc.Server] // nil: a node of 1.X
 	prober          *probe.Prober
 	front           *http.Server
 
@@ -67,6 +67,7 @@ type Node struct {
 	storeWake   chan struct{}        // capacity 1: the members of the store may have to change
 	deadSince   map[string]time.Time // members of the store that are gone; keepStore's
 	started     time.Time
+	limitRule   *limitRule
 
 	wg      sync.WaitGroup
 	quit    chan struct{} // closed by Stop: the node's goroutines end
@@ -202,7 +203,7 @@ func (n *Node) serve() {
 	n.measure(metrics)
 	n.front = http.New(http.Config{
 		Logger: n.logs.Main, Registry: n.services, Reader: n.views, Structures: n.services, Subscriptions: n.views, Audience: n.services, Settings: n.upgradeSettings(),
-		Members: n, Upgrade: n, By1X: n.by1X, Owner: n.owner, SetLogLevel: n.logs.SetLevel, Inspector: n, Pushes: n.pushes, Checks: n.checks, Metrics: metrics, OpenAPI: api.OpenAPI, Version: n.cfg.AsVersion, Standalone: n.cfg.Mode == config.Standalone,
+		Members: n, Upgrade: n, By1X: n.by1X, Owner: n.owner, SetLogLevel: n.logs.SetLevel, Inspector: n, Loader: loader{n}, Pushes: n.pushes, Checks: n.checks, Metrics: metrics, OpenAPI: api.OpenAPI, Version: n.cfg.AsVersion, Standalone: n.cfg.Mode == config.Standalone,
 	})
 	n.wg.Go(func() {
 		if err := n.front.Serve(n.listener); err != nil {

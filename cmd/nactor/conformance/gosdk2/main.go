@@ -37,6 +37,7 @@ type args struct {
 	Enabled   bool              `json:"enabled"`
 	Healthy   bool              `json:"healthy"`
 	Clusters  []string          `json:"clusters"`
+	IPs       []string          `json:"ips"` // of a batch
 }
 
 type reply struct {
@@ -49,6 +50,8 @@ type result struct {
 	SDK      string   `json:"sdk,omitempty"`
 	Hosts    []host   `json:"hosts,omitempty"`
 	Services []string `json:"services,omitempty"`
+	Serves   bool     `json:"serves,omitempty"` // the server is healthy, or the service valid
+	Methods  []string `json:"methods,omitempty"`
 }
 
 type event struct {

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,16 +41,39 @@ func do(r request) (result, error) {
 	c, a := v.(*client), r.Args
 	switch r.Op {
 	case "register":
-		_, err := c.RegisterInstance(vo.RegisterInstanceParam{
+		return done(c.RegisterInstance(a.instance(a.IP)))
+	case "batch":
+		p := vo.BatchRegisterInstanceParam{ServiceName: a.Service, GroupName: a.Group}
+		for _, ip := range a.IPs {
+			p.Instances = append(p.Instances, a.instance(ip))
+		}
+		return done(c.BatchRegisterInstance(p))
+	case "update":
+		return done(c.UpdateInstance(vo.UpdateInstanceParam{
 			Ip: a.IP, Port: a.Port, Weight: a.Weight, Enable: a.Enabled, Healthy: true, Metadata: a.Metadata,
 			ClusterName: a.Cluster, ServiceName: a.Service, GroupName: a.Group, Ephemeral: a.Ephemeral,
-		})
-		return result{}, err
+		}))
 	case "deregister":
-		_, err := c.DeregisterInstance(vo.DeregisterInstanceParam{
+		return done(c.DeregisterInstance(vo.DeregisterInstanceParam{
 			Ip: a.IP, Port: a.Port, Cluster: a.Cluster, ServiceName: a.Service, GroupName: a.Group, Ephemeral: a.Ephemeral,
-		})
-		return result{}, err
+		}))
+	case "service":
+		s, err := c.GetService(vo.GetServiceParam{ServiceName: a.Service, GroupName: a.Group, Clusters: a.Clusters})
+		return result{Hosts: hosts(s.Hosts), Services: []string{s.GroupName + "@@" + s.Name}, Serves: s.Valid}, err
+	case "one":
+		one, err := c.SelectOneHealthyInstance(vo.SelectOneHealthInstanceParam{ServiceName: a.Service, GroupName: a.Group, Clusters: a.Clusters})
+		if err != nil {
+			return result{}, err
+		}
+		return result{Hosts: hosts([]model.Instance{*one})}, nil
+	case "healthy":
+		return result{Serves: c.ServerHealthy()}, nil
+	case "methods":
+		var names []string
+		for t, i := reflect.TypeFor[naming_client.INamingClient](), 0; i < t.NumMethod(); i++ {
+			names = append(names, t.Method(i).Name)
+		}
+		return result{Methods: names}, nil
 	case "list":
 		list, err := c.SelectAllInstances(vo.SelectAllInstancesParam{ServiceName: a.Service, GroupName: a.Group, Clusters: a.Clusters})
 		return result{Hosts: hosts(list)}, err
@@ -80,9 +103,25 @@ func do(r request) (result, error) {
 		l, err := c.GetAllServicesInfo(vo.GetAllServiceInfoParam{GroupName: a.Group, PageNo: 1, PageSize: 1000})
 		return result{Services: l.Doms}, err
 	case "close":
-		os.Exit(0) // the SDK has no other way to stop beats
+		c.CloseClient()
+		return result{}, nil
 	}
 	return result{}, fmt.Errorf("no operation %q", r.Op)
+}
+
+func (a args) instance(ip string) vo.RegisterInstanceParam {
+	return vo.RegisterInstanceParam{
+		Ip: ip, Port: a.Port, Weight: a.Weight, Enable: a.Enabled, Healthy: true, Metadata: a.Metadata,
+		ClusterName: a.Cluster, ServiceName: a.Service, GroupName: a.Group, Ephemeral: a.Ephemeral,
+	}
+}
+
+// done is the answer to a call that succeeds or not: a refusal is no error to the SDK.
+func done(ok bool, err error) (result, error) {
+	if err == nil && !ok {
+		err = errors.New("the server refused it")
+	}
+	return result{}, err
 }
 
 func create(a args) (*client, error) {
