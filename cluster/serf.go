@@ -80,7 +80,11 @@ func Join(cfg Gossip) (*Membership, error) {
 		cfg: cfg, events: make(chan serf.Event, 256), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), quit: make(chan struct{}),
 		self: cfg.Self, suspects: map[string]bool{}, silent: map[string]bool{},
 	}
-	m.self.State, m.self.began = Joining, uint64(time.Now().UnixMilli())
+	began, err := nextStart(cfg.Snapshot, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	m.self.State, m.self.began = Joining, began
 	m.self.Process = fmt.Sprintf("%s-%s", m.self.ID, strconv.FormatUint(m.self.began, 36))
 	c := serf.DefaultConfig()
 	c.NodeName, c.Tags, c.EventCh = m.self.Process, m.self.tags(), m.events
@@ -372,6 +376,9 @@ func (m *Membership) rebuild() {
 	m.mu.Unlock()
 	m.conflict.Store(conflict)
 	fresh := newMembers(all)
+	if self := fresh.Find(m.self.ID); self != nil && self.Process != m.self.Process {
+		fresh.rival = self
+	}
 	old := m.now.Swap(fresh)
 	if old != nil && old.same(fresh) {
 		return
