@@ -175,7 +175,7 @@ func (k *keeper) follow(topo Topology) {
 	for _, p := range topo.Peers {
 		next.processes[p.Process] = true
 	}
-	k.mesh.follow(topo.Peers)
+	k.mesh.follow(topo.Process, topo.Peers)
 	// Those that join are asked too: one of them may own what this node takes over, by its
 	// own ring, and not know of this node yet.
 	up := map[string]bool{}

@@ -15,6 +15,7 @@ import (
 // acknowledges. It ends with the process that it leads to.
 type link struct {
 	peer    Peer
+	process string // of this node
 	mesh    *mesh
 	session uint64
 
@@ -71,8 +72,8 @@ const (
 	silence = 2500 * time.Millisecond
 )
 
-func newLink(m *mesh, p Peer) *link {
-	return &link{peer: p, mesh: m, session: m.newSession(), next: 1, wake: make(chan struct{}, 1), progress: m.Clock.Now()}
+func newLink(m *mesh, process string, p Peer) *link {
+	return &link{peer: p, process: process, mesh: m, session: m.newSession(), next: 1, wake: make(chan struct{}, 1), progress: m.Clock.Now()}
 }
 
 // send queues a parcel. It reports false when the link has ended.
@@ -129,6 +130,9 @@ func (l *link) take() *actorpb.Packet {
 			continue
 		}
 		p.Session, p.Seq, p.Sent = l.session, l.next, l.mesh.stopwatch.sent()
+		if l.next == 1 {
+			p.Process = l.process
+		}
 		size := proto.Size(p)
 		if len(l.flight) == 0 {
 			l.progress = l.mesh.Clock.Now()

@@ -70,6 +70,7 @@ type inbound struct {
 	transit transit
 
 	mu      sync.Mutex
+	process string // that the session is of
 	session uint64
 	next    uint64
 	synced  bool            // the peer has told all that it owned when this session began
@@ -89,14 +90,14 @@ func newMesh(s *Services) *mesh {
 
 func (m *mesh) newSession() uint64 { return m.sessions.Add(1) }
 
-// follow makes the links fit the peers.
-func (m *mesh) follow(peers []Peer) {
-	m.keeper.astray(m.relink(peers))
+// follow makes the links of this process fit the peers.
+func (m *mesh) follow(process string, peers []Peer) {
+	m.keeper.astray(m.relink(process, peers))
 }
 
 // relink makes the links fit the peers, and returns the heritages that those which went may
 // not have got.
-func (m *mesh) relink(peers []Peer) (left []stray) {
+func (m *mesh) relink(process string, peers []Peer) (left []stray) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.stopped {
@@ -108,7 +109,7 @@ func (m *mesh) relink(peers []Peer) (left []stray) {
 		here[p.Process] = true
 		run := m.links[p.Process]
 		if run == nil {
-			run = &linkRun{link: newLink(m, p), quit: make(chan struct{})}
+			run = &linkRun{link: newLink(m, process, p), quit: make(chan struct{})}
 			m.links[p.Process] = run
 			run.start()
 			m.wg.Go(func() { run.run(run.quit) })
@@ -131,7 +132,7 @@ func (m *mesh) stop() {
 	m.mu.Lock()
 	m.stopped = true
 	m.mu.Unlock()
-	m.follow(nil)
+	m.follow("", nil)
 	m.wg.Wait()
 }
 
@@ -216,8 +217,8 @@ func (m *mesh) packet(from string, p *actorpb.Packet) {
 	in := m.inbound(from)
 	late := in.transit.late(p.Sent, m.stopwatch.elapsed())
 	in.mu.Lock()
-	if in.session != p.Session && p.Seq == 1 && p.Session > in.session {
-		in.session, in.next, in.synced, in.told, in.asked = p.Session, 1, false, nil, nil
+	if p.Seq == 1 && p.Session != in.session && m.begins(from, in, p) {
+		in.process, in.session, in.next, in.synced, in.told, in.asked = p.Process, p.Session, 1, false, nil, nil
 	}
 	session, expected := in.session, in.next
 	if session == p.Session && expected == p.Seq {
@@ -231,6 +232,22 @@ func (m *mesh) packet(from string, p *actorpb.Packet) {
 		m.deliver(from, in, p, late)
 	}
 	m.out.Send(from, inboxReplica, &actorpb.Ack{Session: session, Seq: p.Seq})
+}
+
+// begins reports whether a session that begins takes the place of the one that is listened to.
+// Those of one process are numbered in order. Of two processes the one counts that the
+// membership takes for the node: its clock may be behind that of its life before, and another
+// one may run in a copy of its home.
+func (m *mesh) begins(from string, in *inbound, p *actorpb.Packet) bool {
+	if p.Process == "" || p.Process == in.process {
+		return p.Session > in.session
+	}
+	for _, peer := range m.keeper.table.Load().Peers {
+		if peer.ID == from {
+			return peer.Process == p.Process
+		}
+	}
+	return in.process == "" // it has heard of this node before this node of it
 }
 
 // inbound returns the receiving end of a node's link.

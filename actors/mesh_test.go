@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,6 +146,55 @@ func TestViewWaitsForTheMerge(t *testing.T) {
 		time.Sleep(mergePatience/2 + time.Second)
 		if v := s.Views.View(key); v.Revision != (naming.Revision{Activation: 11, Counter: 2}) {
 			t.Errorf("shown is still %v", v.Revision)
+		}
+	})
+}
+
+// Of two processes of one node the membership says which one is listened to: the clock of one
+// that was restarted may be behind, and one that runs in a copy of its home must not cut it off.
+func TestSessionsOfProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		acked := map[uint64]uint64{}
+		s := amongOthers(t, Config{Identity: cluster.Identity}, func(_, _ string, message proto.Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			if a, ok := message.(*actorpb.Ack); ok {
+				acked[a.Session] = a.Seq
+			}
+		})
+		run(t, s)
+		s.Follow(ringOf(1, "a", "b")) // process b1
+		says := func(session, seq uint64, process string) bool {
+			s.mesh.receive("b", &actorpb.Packet{Session: session, Seq: seq, Process: process, Body: &actorpb.Packet_Deltas{Deltas: &actorpb.Deltas{}}})
+			mu.Lock()
+			defer mu.Unlock()
+			return acked[session] == seq
+		}
+		for i, step := range []struct {
+			session, seq uint64
+			process      string
+			heard        bool
+		}{
+			{100, 1, "b1", true},
+			{900, 1, "copy", false},
+			{100, 2, "", true},
+			{101, 1, "b1", true}, // a new link
+			{100, 3, "", false},
+			{50, 1, "b2", false}, // not known yet
+		} {
+			if heard := says(step.session, step.seq, step.process); heard != step.heard {
+				t.Errorf("step %d: heard %v", i, heard)
+			}
+		}
+		next := ringOf(2, "a", "b")
+		next.Peers[0].Process = "b2"
+		s.Follow(next)
+		if !says(50, 1, "b2") || !says(50, 2, "") {
+			t.Error("a process with a clock that is behind is not heard")
+		}
+		if says(102, 1, "b1") {
+			t.Error("a process that has ended is heard")
 		}
 	})
 }

@@ -25,6 +25,7 @@ func (w stopwatch) sent() *actorpb.Sent {
 type transit struct {
 	mu     sync.Mutex
 	life   uint64
+	ended  uint64        // the one before
 	began  time.Duration // of the present window
 	least  time.Duration // smallest difference of the stopwatches in it
 	before time.Duration // in the one before
@@ -49,10 +50,10 @@ func (t *transit) late(s *actorpb.Sent, now time.Duration) time.Duration {
 	defer t.mu.Unlock()
 	d := now - time.Duration(s.At)
 	switch {
-	case s.Life < t.life:
+	case s.Life == t.ended && t.ended != 0:
 		return tooLate // of a process that has ended
-	case s.Life > t.life:
-		t.life, t.began, t.least, t.before = s.Life, now, d, d
+	case s.Life != t.life:
+		t.life, t.ended, t.began, t.least, t.before = s.Life, t.life, now, d, d
 	case now-t.began > transitWindow:
 		t.began, t.before, t.least = now, t.least, d
 	}

@@ -120,6 +120,8 @@ type Members struct {
 	list []*Member
 	byID map[string]*Member
 	ring *Ring
+
+	rival *Member
 }
 
 // newMembers keeps the present life of each node: the one that is up, else the latest.
@@ -176,6 +178,10 @@ func (ms *Members) At(addr string) *Member {
 	}
 	return nil
 }
+
+// Rival returns another living process that has this node's id and counts as this node: it was
+// there first, and this one may run in a copy of its home. nil: there is none.
+func (ms *Members) Rival() *Member { return ms.rival }
 
 // Ring returns who owns what.
 func (ms *Members) Ring() *Ring { return ms.ring }

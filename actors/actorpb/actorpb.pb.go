@@ -900,7 +900,8 @@ type Packet struct {
 	//	*Packet_Synced
 	//	*Packet_Gone
 	Body          isPacket_Body `protobuf_oneof:"body"`
-	Sent          *Sent         `protobuf:"bytes,13,opt,name=sent,proto3" json:"sent,omitempty"` // when it was made: repeated as it is
+	Sent          *Sent         `protobuf:"bytes,13,opt,name=sent,proto3" json:"sent,omitempty"`       // when it was made: repeated as it is
+	Process       string        `protobuf:"bytes,14,opt,name=process,proto3" json:"process,omitempty"` // of the sender, in the first packet of a session
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1051,6 +1052,13 @@ func (x *Packet) GetSent() *Sent {
 		return x.Sent
 	}
 	return nil
+}
+
+func (x *Packet) GetProcess() string {
+	if x != nil {
+		return x.Process
+	}
+	return ""
 }
 
 type isPacket_Body interface {
@@ -4530,7 +4538,7 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	"\x10overlays_changed\x18\n" +
 	" \x01(\bR\x0foverlaysChanged\x122\n" +
 	"\boverlays\x18\v \x03(\v2\x16.nactor.actors.OverlayR\boverlays\x12\x16\n" +
-	"\x06stored\x18\f \x01(\x04R\x06stored\"\xc6\x04\n" +
+	"\x06stored\x18\f \x01(\x04R\x06stored\"\xe0\x04\n" +
 	"\x06Packet\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12/\n" +
@@ -4545,7 +4553,8 @@ const file_actors_actorpb_actorpb_proto_rawDesc = "" +
 	" \x01(\v2\x16.nactor.actors.HandoffH\x00R\ahandoff\x12/\n" +
 	"\x06synced\x18\v \x01(\v2\x15.nactor.actors.SyncedH\x00R\x06synced\x12)\n" +
 	"\x04gone\x18\f \x01(\v2\x13.nactor.actors.GoneH\x00R\x04gone\x12'\n" +
-	"\x04sent\x18\r \x01(\v2\x13.nactor.actors.SentR\x04sentB\x06\n" +
+	"\x04sent\x18\r \x01(\v2\x13.nactor.actors.SentR\x04sent\x12\x18\n" +
+	"\aprocess\x18\x0e \x01(\tR\aprocessB\x06\n" +
 	"\x04body\"*\n" +
 	"\x04Sent\x12\x12\n" +
 	"\x04life\x18\x01 \x01(\x06R\x04life\x12\x0e\n" +

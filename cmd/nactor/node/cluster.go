@@ -114,6 +114,9 @@ func (n *Node) seeds() []string {
 
 // membersChanged acts on a new state of the membership.
 func (n *Node) membersChanged(ms *cluster.Members) {
+	if ms.Rival() != nil {
+		return // becomeReady waits whether it is an earlier life; a copy must not speak in this node's name
+	}
 	id := n.store.NodeID()
 	ring := ms.Ring()
 	t := actors.Topology{Ring: ring.ID(), Owner: ring.Owner}
