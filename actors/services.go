@@ -3,6 +3,8 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"iter"
 	"log/slog"
 	"runtime"
@@ -92,6 +94,7 @@ type Services struct {
 	handles   *handles
 	place     Placement
 	lives     atomic.Uint64 // last activation number
+	tag       uint64        // of all of them
 	stamps    atomic.Uint64 // last stamp
 	mesh      *mesh         // nil: standalone
 	keeper    *keeper
@@ -119,7 +122,8 @@ func NewServices(cfg Config) *Services {
 	s.rules.Store(cfg.Rules)
 	s.layout.Store(&cfg.Begin)
 	// Activations of a later process are later than all of an earlier one.
-	s.lives.Store(uint64(time.Now().UnixNano()))
+	s.lives.Store(uint64(s.stopwatch.began.UnixNano()))
+	s.tag = tagOf(cfg.Self, s.stopwatch.began)
 	if cfg.Peers != nil {
 		s.mesh = newMesh(s)
 		s.keeper = newKeeper(s.mesh)
@@ -157,7 +161,7 @@ func (s *Services) Load(ctx context.Context, saved iter.Seq2[naming.Saved, error
 		state := dual.FromSaved(sv, s.Clock.Now(), s.Layout())
 		rev := naming.Revision{Activation: naming.Loaded}
 		if s.mesh == nil {
-			rev.Activation = s.lives.Add(1)
+			rev.Activation = s.activation(0)
 		}
 		s.Views.Put(state.View(rev))
 		if _, waits := state.Deadline(); s.mesh == nil && (waits || s.Health != nil && state.Len() > 0) {
@@ -264,11 +268,23 @@ func (s *Services) stamp() uint64 {
 	}
 }
 
+// A life's number ends with a tag of its process: two nodes that go on from the same view,
+// which do not hear of each other, must not take the same number.
+const tagBits = 16
+
+// tagOf returns the tag of a process.
+func tagOf(node string, began time.Time) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %d", node, began.UnixNano())
+	sum := h.Sum64()
+	return (sum ^ sum>>32) & (1<<tagBits - 1)
+}
+
 // activation returns the number of a life that follows on one of number after.
 func (s *Services) activation(after uint64) uint64 {
 	for {
 		last := s.lives.Load()
-		next := max(last, after) + 1
+		next := (max(last, after)>>tagBits+1)<<tagBits | s.tag
 		if s.lives.CompareAndSwap(last, next) {
 			return next
 		}
