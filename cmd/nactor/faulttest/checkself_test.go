@@ -151,6 +151,7 @@ func TestChecker(t *testing.T) {
 		"an edit that is not shown":         {fresh().life(5).edit(0, 6, acked).list(1, 7.5, well), []string{lostEdit}},
 		"an edit that is undone":            {fresh().life(5).edit(0, 6, acked).edit(1, 7, acked).list(1, 8.5, second).list(2, 9, first), []string{lostEdit}},
 		"an edit that comes late":           {fresh().life(5).edit(0, 6, maybe).edit(1, 7, acked).list(1, 9, first), nil},
+		"an edit that may be ended":         {fresh().life(5).edit(0, 6, acked).list(1, 7.5, first).write(deregister, 2, 8, maybe).list(1, 9.5, well), nil},
 		"an edit that nobody made":          {fresh().life(5).edit(0, 6, acked).list(1, 7.5, second), []string{torn}},
 		"contents that do not fit":          {fresh().life(5).list(1, 7.5, shown{id: 0, healthy: true, torn: true}), []string{torn}},
 		"an edit does not keep alive":       {fresh().life(0).edit(0, 20, acked).list(1, 36, first), []string{undead}},

@@ -116,16 +116,24 @@ func (h *history) demands(in *instance, node int) []demand {
 }
 
 // edits returns from when on an instance must be shown with which edits. One whose client
-// got no answer may be carried out late, and end a newer one.
+// got no answer may be carried out late, and end a newer one; a deregistration that got none
+// may have taken what is stored, and not the instance.
 func (h *history) edits(in *instance, node int) []demand {
 	var out []demand
 	late := instant(0)
-	for _, w := range in.writes {
+	for i, w := range in.writes {
 		switch {
 		case w.outcome == maybe && w.op != deregister:
 			late = max(late, h.end(w))
 		case w.op == edit && w.call > late:
-			out = append(out, demand{from: h.heard(w, node), to: forever, what: edited, since: w.call, edit: w.edit})
+			to := forever
+			for _, later := range in.writes[i+1:] {
+				if later.op == deregister && later.outcome == maybe {
+					to = later.call
+					break
+				}
+			}
+			out = append(out, demand{from: h.heard(w, node), to: to, what: edited, since: w.call, edit: w.edit})
 		}
 	}
 	return out
