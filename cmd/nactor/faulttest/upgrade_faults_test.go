@@ -96,10 +96,12 @@ func (u *upgrade) strike(coordinator bool, point, action string) *doomed {
 	}
 	fate := u.doom(victim, action)
 	u.since = time.Now()
+	u.load.helpless.Store(true) // should it strike before the last one is up, two of three are away
 	last.stop(20 * time.Second)
 	last.old.Store(false)
 	last.launch()
 	last.ready(readyTime)
+	u.load.helpless.Store(false)
 	eventually(u.t, decided, "the fault strikes, or all have switched", func() error {
 		if fate.happened() {
 			fate.fell()
