@@ -283,7 +283,7 @@ func tryExamples(t *testing.T, nodes []*proctest.Server) {
 // closeDoubleWrite sends what the description says of "关闭双写".
 func closeDoubleWrite(t *testing.T, nodes []*proctest.Server) {
 	// What is mistyped is no decision, and this one cannot be taken back.
-	for _, bad := range []string{"value=ture", "value=", "value=0", ""} {
+	for _, bad := range []string{"value=ture", "value=", "value=0"} {
 		if a := send(t, nodes[1].Addr, "PUT", "/nacos/v1/ns/operator/switches?entry=doubleWriteEnabled&"+bad, ""); a.code != 400 {
 			t.Errorf("%s: %+v", bad, a)
 		}
