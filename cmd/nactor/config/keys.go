@@ -19,7 +19,7 @@ const (
 	keyPreferHostname = "nacos.inetutils.prefer-hostname-over-ip"
 	keyStandalone     = "nacos.standalone"
 	keyEmbedded       = "embeddedStorage"
-	keyPlatform       = "spring.datasource.platform"
+	KeyPlatform       = "spring.datasource.platform"
 	keyMembers        = "nacos.member.list"
 	keyAuth           = "nacos.core.auth.enabled"
 	keyExpireInstance = "nacos.naming.expireInstance"
@@ -56,7 +56,7 @@ var keys = []Key{
 	{keyPreferHostname, "false", "Use the host's name in place of its address."},
 	{keyStandalone, "false", "What -m standalone sets."},
 	{keyEmbedded, "false", "What -p embedded sets."},
-	{keyPlatform, "", "mysql asks for external storage unless -p embedded is given."},
+	{KeyPlatform, "", "mysql asks for external storage unless -p embedded is given."},
 	{keyMembers, "", "Nodes of the cluster, comma separated, when there is neither -c nor conf/cluster.conf."},
 	{keyAuth, "false", "true is refused: this version has no authentication and would serve everyone."},
 	{keyExpireInstance, "true", "false keeps instances whose beats stopped; they only turn unhealthy."},
