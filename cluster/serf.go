@@ -429,7 +429,7 @@ func (m *Membership) join() {
 	var logged time.Time
 	for {
 		m.retell()
-		if missing := m.missing(); len(missing) > 0 {
+		if missing := m.missing(); len(missing) > 0 && m.Self().State != Leaving {
 			_, err := m.serf.Join(missing, true)
 			if err != nil && time.Since(logged) > joinLogEvery {
 				logged = time.Now()
