@@ -73,7 +73,7 @@ var keys = []Key{
 	{keyGRPCMaxMessage, "10485760", "Largest message in bytes that a 2.x client may send."},
 	{keyStoreSnapshot, "8192", "Entries of the store's log after which it is cut short by a snapshot (cluster)."},
 	{keyUpgradeFrom1X, "true", "false on all nodes makes a new cluster one of 2.0 for good, without double write, as soon as all are ready: no 1.X node can join it (cluster)."},
-	{keyUpgradeCheck, "5000", "Time in ms between two checks whether this node is ready for 2.0 (cluster)."},
+	{keyUpgradeCheck, "5000", "Time in ms between two checks whether this node is ready for 2.0, at least 100 (cluster)."},
 	{keyDoubleWrite, "1000", "Time in ms in which changes of a service are gathered into one double write (cluster)."},
 	{keyLogLevel, "info", "debug, info, warn or error."},
 	{keyLogLevelNaming, "", "The same for naming-server.log alone; empty: nactor.log.level."},
