@@ -19,7 +19,7 @@ const (
 	keyPreferHostname = "nacos.inetutils.prefer-hostname-over-ip"
 	keyStandalone     = "nacos.standalone"
 	keyEmbedded       = "embeddedStorage"
-	KeyPlatform       = "spring.datasource.platform"
+	KeyPlatform       = "spring.datasource.platform" // a refusal names it
 	keyMembers        = "nacos.member.list"
 	keyAuth           = "nacos.core.auth.enabled"
 	keyExpireInstance = "nacos.naming.expireInstance"
