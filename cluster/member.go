@@ -45,7 +45,7 @@ type Member struct {
 	Settled bool  // its store is, or was, a member of the cluster's
 	Closed  bool  // it knows that double write has been closed: 1.X is refused
 	Status  Status
-	Seen    time.Time // when this node last learned something about it
+	Seen    time.Time // of one that is not alive: when that ended; zero: it was not alive since this node started
 	began   uint64    // start of the process, to tell lives apart
 }
 
@@ -169,14 +169,16 @@ func (ms *Members) All() []*Member { return ms.list }
 // Find returns the node with an id, or nil.
 func (ms *Members) Find(id string) *Member { return ms.byID[id] }
 
-// At returns the node whose HTTP port is at an address, or nil.
+// At returns the node whose HTTP port is at an address, or nil: of several that were there one
+// that is up.
 func (ms *Members) At(addr string) *Member {
+	var found *Member
 	for _, m := range ms.list {
-		if m.Addr() == addr {
-			return m
+		if m.Addr() == addr && (found == nil || m.Up()) {
+			found = m
 		}
 	}
-	return nil
+	return found
 }
 
 // Rival returns another living process that has this node's id and counts as this node: it was

@@ -341,7 +341,7 @@ func (m *Membership) follow() {
 }
 
 func (m *Membership) rebuild() {
-	now := time.Now()
+	now, known := time.Now(), m.now.Load()
 	m.mu.Lock()
 	var all []*Member
 	var conflict *Member
@@ -350,7 +350,6 @@ func (m *Membership) rebuild() {
 		if !ok {
 			continue
 		}
-		member.Seen = now
 		switch {
 		case s.Status == serf.StatusLeft:
 			member.Status = Left
@@ -362,6 +361,7 @@ func (m *Membership) rebuild() {
 		default:
 			member.Status = Alive // also one that is leaving: it still answers
 		}
+		member.Seen = seen(known, member, now)
 		if s.Name == m.self.Process {
 			self := m.self
 			self.Status, self.Seen = Alive, now
@@ -387,6 +387,24 @@ func (m *Membership) rebuild() {
 	if m.cfg.Changed != nil {
 		m.cfg.Changed(fresh)
 	}
+}
+
+// seen returns when a member last was alive, as far as is known: now, or when that ended.
+func seen(known *Members, member *Member, now time.Time) time.Time {
+	if member.Status == Alive {
+		return now
+	}
+	if known == nil {
+		return time.Time{}
+	}
+	before := known.Find(member.ID)
+	switch {
+	case before == nil || before.Process != member.Process:
+		return time.Time{}
+	case before.Status == Alive:
+		return now
+	}
+	return before.Seen
 }
 
 // report logs what became of the members.
@@ -418,7 +436,7 @@ func (m *Membership) join() {
 	var logged time.Time
 	for {
 		m.retell()
-		if missing := m.missing(); len(missing) > 0 {
+		if missing := m.missing(); len(missing) > 0 && m.Self().State != Leaving {
 			_, err := m.serf.Join(missing, true)
 			if err != nil && time.Since(logged) > joinLogEvery {
 				logged = time.Now()

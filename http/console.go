@@ -13,9 +13,13 @@ func (r *request) liveness() error {
 
 // readiness says whether clients may be sent here: once the gate lets them in.
 func (r *request) readiness() error {
-	if r.s.status().State != "UP" {
+	if st := r.s.status(); st.State != "UP" {
 		r.SetStatusCode(fasthttp.StatusServiceUnavailable) // Nacos answers 500, which reads as a fault
-		r.text("Naming is not in readiness")
+		text := "Naming is not in readiness"
+		if st.Reason != "" {
+			text += ": " + st.Reason
+		}
+		r.text(text)
 		return nil
 	}
 	r.text("OK")

@@ -96,6 +96,8 @@ func TestUnknownRoutes(t *testing.T) {
 		none("GET", inst+"/%zz"),
 		none("GET", inst+"/list%00"),
 		none("GET", inst+";x/list"),
+		{"GET", "/v1/ns/service/status", "", 501, spring("501", "Not Implemented", trafficOfNacos, "/nacos/v1/ns/service/status")},
+		{"GET", "/v1/ns/distro/checksum/", "", 501, spring("501", "Not Implemented", trafficOfNacos, "/nacos/v1/ns/distro/checksum/")},
 		{"GET", "/v1/nsx", "", 404, spring("404", "Not Found", "No message available", "/nacos/v1/nsx")},
 		{"GET", "/", "", 404, spring("404", "Not Found", "No message available", "/nacos/")},
 		{"POST", "/v1/core/cluster/self", "", 405, spring("405", "Method Not Allowed", "Request method 'POST' not supported", "/nacos/v1/core/cluster/self")},

@@ -83,6 +83,10 @@ func (r *request) prefersHTML() bool {
 func (s *Server) notFound(r *request) {
 	path := string(r.URI().PathOriginal())
 	method := string(r.Method())
+	if betweenServers(path) {
+		r.refuse(fasthttp.StatusNotImplemented, trafficOfNacos)
+		return
+	}
 	if inNaming(path) {
 		r.refuse(fasthttp.StatusNotImplemented, "no such api:"+method+":"+cut(path))
 		return

@@ -2,6 +2,7 @@ package http
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -33,13 +34,13 @@ func foreign() []route {
 	add((*request).oldRaft, raft+"/leader", get)
 	add((*request).oldRaft, raft+"/listeners", get)
 
-	add((*request).betweenServers, "/v1/ns/distro/datum", get, put)
-	add((*request).betweenServers, "/v1/ns/distro/datums", get)
-	add((*request).betweenServers, "/v1/ns/distro/checksum", put)
-	add((*request).betweenServers, "/v1/ns/service/status", post)
-	add((*request).betweenServers, "/v1/ns/service/checksum", put)
-	add((*request).betweenServers, "/v1/ns/operator/server/status", get)
-	add((*request).betweenServers, "/v1/ns/ops/server/status", get)
+	add((*request).otherMake, "/v1/ns/distro/datum", get, put)
+	add((*request).otherMake, "/v1/ns/distro/datums", get)
+	add((*request).otherMake, "/v1/ns/distro/checksum", put)
+	add((*request).otherMake, "/v1/ns/service/status", post)
+	add((*request).otherMake, "/v1/ns/service/checksum", put)
+	add((*request).otherMake, "/v1/ns/operator/server/status", get)
+	add((*request).otherMake, "/v1/ns/ops/server/status", get)
 
 	add((*request).unknownMember, "/v1/core/cluster/report", post)
 	add(notHere("the nodes find each other by gossip, from conf/cluster.conf or --join; there is no lookup to switch"), "/v1/core/cluster/switch/lookup", post)
@@ -51,11 +52,20 @@ func foreign() []route {
 // oldRaft answers as a Nacos all of whose members are 1.4 or later.
 func (r *request) oldRaft() error { return naming.Rejected("old raft protocol already stop") }
 
-// betweenServers refuses a server of another make.
-func (r *request) betweenServers() error {
-	r.refuse(fasthttp.StatusNotImplemented, "this is traffic between servers of Nacos; the nodes of this cluster have a protocol of their own, and cannot be mixed with another make: start the new cluster beside the old one")
+// betweenServers reports whether a path, whatever the method, is one of those on which Nacos's
+// servers speak to each other.
+func betweenServers(path string) bool {
+	path, _ = strings.CutPrefix(trimSlash(path), contextPath+"/v1/ns/")
+	return strings.HasPrefix(path, "distro/") || slices.Contains([]string{"service/status", "service/checksum", "operator/server/status", "ops/server/status"}, path)
+}
+
+// otherMake refuses a server of another make.
+func (r *request) otherMake() error {
+	r.refuse(fasthttp.StatusNotImplemented, trafficOfNacos)
 	return nil
 }
+
+const trafficOfNacos = "this is traffic between servers of Nacos; the nodes of this cluster have a protocol of their own, and cannot be mixed with another make: start the new cluster beside the old one"
 
 // unknownMember is what Nacos answers a report of a server that is no member, and of none.
 func (r *request) unknownMember() error {

@@ -147,7 +147,7 @@ func TestGate(t *testing.T) {
 	check("GET", "/v1/ns/nothing", "503 server is STARTINGnow, detailed error message: Optional[Distro protocol is not initialized]")
 	check("GET", list, "200 ", "User-Agent: Nacos-Server:v2.0.3")
 	check("GET", list, "200 ", "Client-Version: Nacos-Server")
-	check("GET", "/v1/console/health/readiness", "503 Naming is not in readiness")
+	check("GET", "/v1/console/health/readiness", "503 Naming is not in readiness: Distro protocol is not initialized")
 	check("GET", "/v1/console/health/liveness", "200 OK")
 	if a := r.send("GET", list, ""); a.ct != "" {
 		t.Errorf("content type %q, want none", a.ct)

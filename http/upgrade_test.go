@@ -22,7 +22,7 @@ func (upgraded) UpgradeMetrics() UpgradeMetrics {
 }
 
 func (upgraded) ExplainUpgrade(context.Context) (switchover.Explanation, error) {
-	return switchover.Explanation{State: switchover.Initial(), Phase: switchover.Waiting, WaitsFor: []string{"10.0.0.2:8848 runs 1.4.2: replace it by 2.X"},
+	return switchover.Explanation{State: switchover.Initial(), Phase: switchover.Waiting, WaitsFor: []string{"10.0.0.2:8848 runs 1.4.2: replace it by 2.X, or take nactor.as-version out of its settings"},
 		Members: []switchover.MemberExplanation{{ID: "a", Address: "10.0.0.1:8848", Reasons: []string{"1 services differ"},
 			Differing: []switchover.Differing{{Service: "public##g@@s", Differences: []string{"service is missing in v1"}}}}}}, nil
 }

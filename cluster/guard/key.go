@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -188,8 +189,14 @@ func CheckKey(key Key, hosts []string) error {
 	if !key.IsZero() || Loopback(hosts) {
 		return nil
 	}
+	var once []string
+	for _, h := range hosts {
+		if !slices.Contains(once, h) {
+			once = append(once, h)
+		}
+	}
 	return fmt.Errorf("members are not all on loopback: set %s to the same secret of at least %d characters on every node "+
-		"(members: %s)", Property, MinKey, strings.Join(hosts, ", "))
+		"(members: %s)", Property, MinKey, strings.Join(once, ", "))
 }
 
 // Loopback reports whether all hosts, with or without a port, are this machine by

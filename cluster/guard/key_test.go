@@ -93,6 +93,13 @@ func TestKeyDoesNotTell(t *testing.T) {
 	}
 }
 
+func TestCheckKeyNamesEachHostOnce(t *testing.T) {
+	err := CheckKey(Key{}, []string{"10.0.0.1", "10.0.0.1", "10.0.0.2"})
+	if err == nil || !strings.HasSuffix(err.Error(), "(members: 10.0.0.1, 10.0.0.2)") {
+		t.Error(err)
+	}
+}
+
 func TestCheckKey(t *testing.T) {
 	for _, c := range []struct {
 		hosts string

@@ -13,7 +13,8 @@ import (
 )
 
 func actorsCommand() *cobra.Command {
-	var server, kind, node, name string
+	var server target
+	var kind, node, name string
 	var page, size int
 	var asJSON bool
 	c := &cobra.Command{
@@ -37,7 +38,7 @@ func actorsCommand() *cobra.Command {
 				path += "/detail"
 				query = url.Values{"identity": {args[0]}}
 			}
-			body, err := newClient(server).get(cmd.Context(), path, query)
+			body, err := server.get(cmd.Context(), path, query)
 			if err != nil {
 				return err
 			}
@@ -48,7 +49,7 @@ func actorsCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&server, "server", "127.0.0.1:8848", "`host:port` of a running server")
+	server.flag(c)
 	f.StringVar(&kind, "kind", "", "actors of this kind only, such as service")
 	f.StringVar(&node, "node", "", "actors on this node only")
 	f.StringVar(&name, "name", "", "actors whose identity contains this `text`")

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +17,7 @@ import (
 // client asks a running server over its HTTP API.
 type client struct {
 	base string
+	name string // host:port, for people
 	http *http.Client
 }
 
@@ -22,13 +25,15 @@ type client struct {
 const maxAnswer = 64 << 20
 
 func newClient(server string) *client {
-	server = strings.TrimSuffix(server, "/")
+	server = strings.TrimSuffix(strings.TrimSuffix(server, "/"), config.ContextPath)
 	if !strings.Contains(server, "://") {
 		server = "http://" + server
 	}
+	_, name, _ := strings.Cut(server, "://")
 	// No proxy: an operator means this very server.
 	return &client{
-		base: strings.TrimSuffix(server, config.ContextPath) + config.ContextPath,
+		base: server + config.ContextPath,
+		name: name,
 		http: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 }
@@ -45,15 +50,40 @@ func (c *client) get(ctx context.Context, path string, query url.Values) ([]byte
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, err
+		var about *url.Error
+		if errors.As(err, &about) {
+			err = about.Err // without the address, which is ours
+		}
+		return nil, &noAnswer{c.name, err}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("answer of %s: %w", target, err)
+		return nil, &noAnswer{c.name, err}
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s: %.500s", target, resp.Status, strings.TrimSpace(string(body)))
+		return nil, fmt.Errorf("the server at %s says %s: %.500s", c.name, resp.Status, reason(body))
 	}
 	return body, nil
+}
+
+// noAnswer says that a server could not be asked.
+type noAnswer struct {
+	server string
+	err    error
+}
+
+func (e *noAnswer) Error() string {
+	return "no answer from the server at " + e.server + ": " + e.err.Error()
+}
+func (e *noAnswer) Unwrap() error { return e.err }
+
+// reason returns what an error of Nacos's API has to say, without its wrapping.
+func reason(body []byte) string {
+	var page struct{ Message string }
+	if json.Unmarshal(body, &page) == nil && page.Message != "" {
+		return page.Message
+	}
+	text := strings.TrimSpace(string(body))
+	return strings.TrimSuffix(strings.TrimPrefix(text, "caused: "), ";")
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"syscall"
+
+	"nactor/cmd/nactor/node"
 )
 
 // What the exit codes mean is part of the outside view: scripts and docs/operations.md
@@ -22,7 +24,8 @@ const exitCodesHelp = `Exit codes:
   1  failure while starting or running; logs/nacos.log says why
   2  usage or configuration: a flag, a property or cluster.conf
   3  cannot listen: the port is taken or the address is not one of this machine
-  4  the data directory was refused: in use, damaged, lost, or of a newer version
+  4  the data directory was refused: in use, damaged, lost, copied, or of another mode or a
+     newer version
   5  fatal storage error while running: a write or sync to the disk failed`
 
 // coded is an error that decides the exit code.
@@ -40,11 +43,14 @@ var errSilent = errors.New("")
 // exitCode returns the code that err ends the process with.
 func exitCode(err error) int {
 	var c *coded
+	var settings *node.SettingsError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &c):
 		return c.code
+	case errors.As(err, &settings):
+		return exitUsage
 	case isBind(err):
 		return exitBind
 	case isData(err):

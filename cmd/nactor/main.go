@@ -24,7 +24,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	// What fails before a command begins to run is wrong on the command line.
 	running := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { running = true }
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if err := c.ValidateFlagGroups(); err != nil { // cobra would look later
+			return err
+		}
+		running = true
+		return nil
+	}
 	err := root.ExecuteContext(context.Background())
 	if err == nil {
 		return exitOK

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"nactor/cmd/nactor/node"
 	"nactor/persistence"
 )
 
@@ -49,6 +50,12 @@ func TestUsageErrors(t *testing.T) {
 		{"server -m standalone --set nacos.core.auth.enabled=true --home " + home, "authentication is not available yet"},
 		{"server -m standalone --set server.port=abc --home " + home, `server.port: "abc" is not a port number (--set)`},
 		{"server -m standalone --home " + home + "/none", "does not exist"},
+		{"server -m cluster --set spring.datasource.platform=mysql -c 127.0.0.1:8848 --home " + home, "or remove spring.datasource.platform (--set)"},
+		{"server -m standalone -c x --home " + home, "names nodes of a cluster"},
+		{"server -m cluster -p embedded --join 127.0.0.1 --home " + home, "has no port: write 127.0.0.1:8848"},
+		{"upgrade bogus", `unknown command "bogus"`},
+		{"upgrade status --watch --json", "[json watch] were all set"},
+		{"upgrade status --wait v3", `"v3" is not a mode: v1 or v2`},
 		{"pid --home " + home + "/none", "does not exist"},
 		{"ready --home " + home + " --server x", "give one"},
 	} {
@@ -59,6 +66,37 @@ func TestUsageErrors(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(home); err != nil || len(entries) > 0 {
 		t.Error("a refused start left something in the home:", entries, err)
+	}
+}
+
+// What is not set cannot be removed.
+func TestStorageIsAskedFor(t *testing.T) {
+	code, _, stderr := runHere("server", "-m", "cluster", "-c", "127.0.0.1:8848", "--home", t.TempDir())
+	if code != exitUsage || !strings.Contains(stderr, "start with -p embedded") || strings.Contains(stderr, "datasource") {
+		t.Error(code, stderr)
+	}
+}
+
+// Refusals of a node that has got as far as its data directory.
+func TestRefusals(t *testing.T) {
+	cluster := func(home string, more ...string) []string {
+		return append([]string{"server", "-m", "cluster", "-p", "embedded", "--home", home, "-c", "10.255.0.1:18848,10.255.0.2:18848"}, more...)
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+		text string
+	}{
+		{"no key", cluster(t.TempDir()), exitUsage, "members are not all on loopback: set nactor.cluster.key"},
+		{"short key", cluster(t.TempDir(), "--set", "nactor.cluster.key=short"), exitUsage, "nactor.cluster.key has 5 characters"},
+		{"guessable key", cluster(t.TempDir(), "--set", "nactor.cluster.key=aaaaaaaaaaaaaaaaaaaa"), exitUsage, "easily guessed"},
+		{"address of nobody here", []string{"server", "-m", "standalone", "--home", t.TempDir(), "--set", "server.address=192.0.2.1", "--set", "server.port=0"}, exitBind,
+			"set server.address to an address of this machine"},
+	} {
+		if code, _, stderr := runHere(tt.args...); code != tt.code || !strings.Contains(stderr, tt.text) || strings.Contains(stderr, "server.port") {
+			t.Errorf("%s: exit %d, %s", tt.name, code, stderr)
+		}
 	}
 }
 
@@ -100,6 +138,8 @@ func TestExitCodes(t *testing.T) {
 		{fmt.Errorf("x: %w", persistence.ErrNewer), exitData},
 		{fmt.Errorf("x: %w", persistence.ErrLost), exitData},
 		{fmt.Errorf("x: %w", persistence.ErrLocked), exitData},
+		{fmt.Errorf("x: %w", persistence.ErrMode), exitData},
+		{fmt.Errorf("x: %w", node.ErrCopied), exitData},
 	} {
 		if got := exitCode(tt.err); got != tt.want {
 			t.Errorf("%v: %d, want %d", tt.err, got, tt.want)

@@ -12,7 +12,7 @@ import (
 )
 
 func membersCommand() *cobra.Command {
-	var server string
+	var server target
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "members",
@@ -20,7 +20,7 @@ func membersCommand() *cobra.Command {
 		Example: "  nactor members --server 10.0.0.1:8848",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			body, err := newClient(server).get(cmd.Context(), "/v1/core/cluster/nodes", nil)
+			body, err := server.get(cmd.Context(), "/v1/core/cluster/nodes", nil)
 			if err != nil {
 				return err
 			}
@@ -31,7 +31,7 @@ func membersCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&server, "server", "127.0.0.1:8848", "`host:port` of a running server")
+	server.flag(c)
 	f.BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	return c
 }

@@ -14,7 +14,8 @@ func pidCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pid",
 		Short: "Print the process id of the server that runs in a home",
-		Long: "Prints the process id of the server that runs in a home; exit code 1 and no output when none does.\n" +
+		Long: "Prints the process id of the server that runs in a home; exit code 1 and no output when none does,\n" +
+			"2 when the home is not there.\n" +
 			"It asks for the lock that a server holds, so a stale file deceives nobody.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -42,5 +43,7 @@ func dataDir(home string) (string, error) {
 	if err != nil {
 		return "", &coded{exitUsage, err}
 	}
-	return filepath.Join(home, "data"), nil
+	return dataOf(home), nil
 }
+
+func dataOf(home string) string { return filepath.Join(home, "data") }

@@ -20,14 +20,13 @@ type runner interface {
 	Stop(ctx context.Context) error
 	Done() <-chan struct{} // closed when the node ended by itself
 	Err() error            // why
-	Addr() string          // HTTP
 }
 
 // process starts a node, waits for its end or a signal, and stops it.
 type process struct {
 	start   func(ctx context.Context) (runner, error)
 	signals <-chan os.Signal
-	ready   func(addr string) error // called once, when the node serves
+	ready   func() // called once, when the node serves
 	say     func(text string)
 }
 
@@ -69,9 +68,7 @@ func (p *process) run(ctx context.Context) error {
 		}
 	}
 	if !stopping {
-		if err := p.ready(node.Addr()); err != nil {
-			return errors.Join(err, p.stop(node))
-		}
+		p.ready()
 		select {
 		case <-node.Done():
 			return &coded{exitStorage, endedBy(node)}

@@ -50,7 +50,7 @@ func addressOf(dir string) (string, error) {
 	case pid == 0:
 		return "", errors.New("no server runs in this home")
 	case addr == "":
-		return "", fmt.Errorf("the server (%d) is still starting", pid)
+		return "", fmt.Errorf("the server (%d) is still starting and does not answer yet", pid)
 	}
 	return dialable(addr), nil
 }

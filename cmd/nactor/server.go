@@ -79,17 +79,17 @@ func runServer(ctx context.Context, o config.Options, replace bool, stdout, stde
 	banner(stdout, cfg, os.Getpid())
 	for _, w := range cfg.Warnings {
 		logs.Main.Warn(w)
+		fmt.Fprintln(stdout, "Warning:", w)
 	}
 	signals, stop := stopSignals()
 	defer stop()
 	p := process{
-		start:   func(ctx context.Context) (runner, error) { return startNode(ctx, cfg, logs) },
+		start:   func(ctx context.Context) (runner, error) { return startNode(ctx, cfg, logs, home.announce) },
 		signals: signals,
-		ready: func(addr string) error {
+		ready: func() {
 			started := startedLine(cfg)
 			logs.Main.Info(started)
 			fmt.Fprintln(stdout, started)
-			return home.announce(addr)
 		},
 		say: func(text string) {
 			logs.Main.Info(text)
@@ -110,7 +110,11 @@ func unavailable(cfg *config.Config) error {
 	case cfg.Mode == config.Cluster && cfg.Storage == config.Embedded && len(cfg.Peers)+len(cfg.Join) == 0:
 		return errors.New("cluster mode needs to know its nodes: list them in conf/cluster.conf or with -c, or name a living one with --join; a node that is to be alone starts with -m standalone")
 	case cfg.Storage == config.External:
-		return errors.New("external storage is not available yet: start with -p embedded, or remove spring.datasource.platform")
+		text := "external storage is not available yet: start with -p embedded"
+		if _, source, ok := cfg.Raw.Lookup(config.KeyPlatform); ok {
+			text += ", or remove " + config.KeyPlatform + " (" + source + ")"
+		}
+		return errors.New(text)
 	case cfg.Auth:
 		return errors.New("authentication is not available yet: nacos.core.auth.enabled=true would be a promise that this server does not keep; set it to false to serve everyone who can reach the port")
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 // startNode boots the node of a server process.
-func startNode(ctx context.Context, cfg *config.Config, logs *logging.Logs) (runner, error) {
-	n, err := node.Start(ctx, node.Options{Config: cfg, Logs: logs})
+func startNode(ctx context.Context, cfg *config.Config, logs *logging.Logs, serving func(addr string) error) (runner, error) {
+	n, err := node.Start(ctx, node.Options{Config: cfg, Logs: logs, Serving: serving})
 	if err != nil {
 		return nil, err // not n: a nil *Node is no nil runner
 	}

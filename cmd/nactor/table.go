@@ -91,6 +91,10 @@ func cell(v *fastjson.Value) string {
 		return plain(string(v.GetStringBytes()))
 	case fastjson.TypeNull:
 		return "-"
+	case fastjson.TypeArray:
+		if len(v.GetArray()) == 0 {
+			return "-"
+		}
 	}
 	return plain(v.String())
 }

@@ -20,7 +20,7 @@ KIND     IDENTITY                   PID  MAILBOX  BUSY
 service  public@@g@@orders          a/1  0        -
 service  "public@@g@@\x1b[31m"      -    12       true
 `},
-		{`{"identity":"x","pid":null,"tags":["a"],"none":[]}`, "identity  x\npid       -\ntags      [\"a\"]\nnone      []\n"},
+		{`{"identity":"x","pid":null,"tags":["a"],"none":[]}`, "identity  x\npid       -\ntags      [\"a\"]\nnone      -\n"},
 		{`[{"a":1},{"a":2}]`, "A\n1\n2\n"},
 		{`["x","y"]`, "x\ny\n"},
 		{`"ok"`, "ok\n"},
@@ -70,7 +70,7 @@ func TestActors(t *testing.T) {
 		{"--kind service --node n1 --name or --page 2 --size 5", "/nacos/v1/core/ops/actors?kind=service&name=or&node=n1&pageNo=2&pageSize=5", "public@@g@@orders", "", 0},
 		{"--json", "/nacos/v1/core/ops/actors?pageNo=1&pageSize=50", "  \"code\": 200,\n", "", 0},
 		{"public@@g@@x", "/nacos/v1/core/ops/actors/detail?identity=public%40%40g%40%40x", "handled   7", "", 0},
-		{"none", "/nacos/v1/core/ops/actors/detail?identity=none", "", "404 Not Found: service none is not active", exitFailure},
+		{"none", "/nacos/v1/core/ops/actors/detail?identity=none", "", "the server at " + addr + " says 404 Not Found: service none is not active", exitFailure},
 	} {
 		code, stdout, stderr := runHere(append([]string{"actors", "--server", addr}, strings.Fields(tt.args)...)...)
 		if code != tt.code || asked != tt.asked || !strings.Contains(stdout, tt.out) || !strings.Contains(stderr, tt.errors) {
@@ -103,6 +103,18 @@ func TestReady(t *testing.T) {
 	}
 	if code, _, stderr := runHere("ready", "--home", t.TempDir()); code != 1 || !strings.Contains(stderr, "no server runs in this home") {
 		t.Error(code, stderr)
+	}
+}
+
+func TestReason(t *testing.T) {
+	for in, want := range map[string]string{
+		"caused: service not found;\n": "service not found",
+		`{"timestamp":"x","status":501,"error":"Not Implemented","message":"no such api:GET:/x","path":"/x"}`: "no such api:GET:/x",
+		"plain": "plain", "": "",
+	} {
+		if got := reason([]byte(in)); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
 	}
 }
 

@@ -1,99 +1,114 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"os/signal"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"nactor/naming/upgrade/switchover"
 )
 
 func upgradeCommand() *cobra.Command {
-	c := &cobra.Command{Use: "upgrade", Short: "Follow a cluster on its way from 1.X to 2.0"}
+	c := &cobra.Command{Use: "upgrade", Short: "Follow a cluster on its way from 1.X to 2.0", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	c.AddCommand(upgradeStatusCommand())
 	return c
 }
 
 func upgradeStatusCommand() *cobra.Command {
-	var server string
+	var server target
 	var asJSON, watch bool
+	var wait string
+	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show how far the upgrade is, what it waits for, and why",
 		Example: "  nactor upgrade status --server 10.0.0.1:8848\n" +
-			"  nactor upgrade status --watch",
+			"  nactor upgrade status --watch\n" +
+			"  nactor upgrade status --wait v2 --timeout 60s",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			show := func(ctx context.Context) ([]byte, error) {
-				body, err := newClient(server).get(ctx, "/v1/ns/upgrade/ops/explain", nil)
-				if err != nil {
-					return nil, err
-				}
-				var b bytes.Buffer
-				if asJSON {
-					return b.Bytes(), printJSON(&b, body)
-				}
-				err = printUpgrade(&b, body)
-				return b.Bytes(), err
+			switch {
+			case wait != "" && wait != "v1" && wait != "v2":
+				return &coded{exitUsage, fmt.Errorf("--wait: %q is not a mode: v1 or v2", wait)}
+			case watch:
+				return watchUpgrade(cmd.Context(), cmd.OutOrStdout(), &server)
 			}
-			if watch {
-				return watchUpgrade(cmd.Context(), cmd.OutOrStdout(), show)
-			}
-			text, err := show(cmd.Context())
-			if err != nil {
+			body, err := waitUpgrade(cmd.Context(), &server, wait, timeout)
+			if body == nil {
 				return err
 			}
-			_, err = cmd.OutOrStdout().Write(text)
-			return err
+			show := printUpgrade
+			if asJSON {
+				show = printJSON
+			}
+			return cmp.Or(show(cmd.OutOrStdout(), body), err)
 		},
 	}
+	server.flag(c)
 	f := c.Flags()
-	f.StringVar(&server, "server", "127.0.0.1:8848", "`host:port` of a running server")
-	f.BoolVar(&watch, "watch", false, "show it anew every second until Ctrl-C")
+	f.BoolVar(&watch, "watch", false, "show it anew every second until Ctrl-C; other members are asked while the server is away")
 	f.BoolVar(&asJSON, "json", false, "print the answer as JSON")
+	f.StringVar(&wait, "wait", "", "wait until the whole cluster goes by this `mode`, v1 or v2; exit code 1 when it does not")
+	f.DurationVar(&timeout, "timeout", time.Minute, "for how long --wait waits")
 	c.MarkFlagsMutuallyExclusive("watch", "json")
+	c.MarkFlagsMutuallyExclusive("watch", "wait")
 	return c
 }
 
-// watchUpgrade shows the state every second, in place on a terminal. A server that does not
-// answer is shown as such: it may be the one that is being replaced.
-func watchUpgrade(ctx context.Context, w io.Writer, show func(context.Context) ([]byte, error)) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	t := time.NewTicker(time.Second)
+const explainPath = "/v1/ns/upgrade/ops/explain"
+
+// waitUpgrade returns where the upgrade stands, and when a mode is given not before the cluster
+// goes by it. An error may come with the state that it is about.
+func waitUpgrade(ctx context.Context, server *target, mode string, timeout time.Duration) (body []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if mode == "" {
+		ctx = context.WithoutCancel(ctx) // each question has its own time-out
+	}
+	t := time.NewTicker(waitInterval)
 	defer t.Stop()
 	for {
-		text, err := show(ctx)
-		if err != nil {
-			text = fmt.Appendf(nil, "%v\n", err)
+		answer, err := server.get(ctx, explainPath, nil)
+		if mode == "" {
+			return answer, err
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if f, ok := w.(interface{ Fd() uintptr }); ok && term.IsTerminal(int(f.Fd())) {
-			text = append([]byte("\x1b[H\x1b[2J"), text...)
-		} else {
-			text = append(text, '\n')
-		}
-		if _, err := w.Write(text); err != nil {
-			return err
+		if err == nil {
+			body = answer
+			var e switchover.Explanation
+			if err := json.Unmarshal(body, &e); err != nil {
+				return nil, notExplained(err)
+			}
+			if goesBy(&e, mode) {
+				return body, nil
+			}
+			err = errors.New("see what it waits for")
 		}
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return nil
+			return body, fmt.Errorf("the cluster does not go by %s after %v: %w", mode, timeout, err)
 		}
 	}
+}
+
+const waitInterval = 200 * time.Millisecond
+
+func notExplained(err error) error {
+	return fmt.Errorf("the answer is not the state of an upgrade: %w", err)
+}
+
+// goesBy reports whether a mode is decided and all members that are here follow it.
+func goesBy(e *switchover.Explanation, mode string) bool {
+	return e.Mode.String() == mode && e.Phase != switchover.Committing && e.Phase != switchover.Switching
 }
 
 // phases says what each phase means.
@@ -111,15 +126,17 @@ var phases = map[switchover.Phase]string{
 func printUpgrade(w io.Writer, body []byte) error {
 	var e switchover.Explanation
 	if err := json.Unmarshal(body, &e); err != nil {
-		return fmt.Errorf("the answer is not the state of an upgrade: %w", err)
+		return notExplained(err)
 	}
-	ready := 0
-	for _, m := range e.Members {
-		if m.Ready != nil && *m.Ready {
-			ready++
+	if e.Phase != switchover.Closed { // else nobody votes any more
+		ready := 0
+		for _, m := range e.Members {
+			if vote(m) == "yes" {
+				ready++
+			}
 		}
+		fmt.Fprintf(w, "%s  %d of %d members ready\n\n", bar(ready, len(e.Members)), ready, len(e.Members))
 	}
-	fmt.Fprintf(w, "%s  %d of %d members ready\n\n", bar(ready, len(e.Members)), ready, len(e.Members))
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(tw, "mode\t%s\tepoch %d\n", e.Mode, e.Epoch)
 	fmt.Fprintf(tw, "phase\t%s\t%s\n", plain(string(e.Phase)), phases[e.Phase])
@@ -141,11 +158,7 @@ func printUpgrade(w io.Writer, body []byte) error {
 	fmt.Fprintln(w)
 	fmt.Fprintln(tw, "ADDRESS\tVERSION\tSTATUS\tREADY\tMODE\tEPOCH\tSERVICES\tPENDING\tOLDEST\tHEARD")
 	for _, m := range e.Members {
-		vote := "-"
-		if m.Ready != nil {
-			vote = map[bool]string{true: "yes", false: "no"}[*m.Ready]
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", plain(m.Address), plain(or(m.Version, "-")), plain(or(m.Status, "-")), vote,
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", plain(m.Address), plain(or(m.Version, "-")), plain(or(m.Status, "-")), vote(m),
 			plain(or(m.Mode, "-")), m.Epoch, m.Services, m.Pending, plain(or(m.Oldest, "-")), plain(or(m.ReportAge, "-")))
 	}
 	if err := tw.Flush(); err != nil {
@@ -160,6 +173,17 @@ func printUpgrade(w io.Writer, body []byte) error {
 		}
 	}
 	return nil
+}
+
+// vote returns what a member said last; of one that is away it tells nothing any more.
+func vote(m switchover.MemberExplanation) string {
+	switch {
+	case m.Ready == nil || m.Status != "alive":
+		return "-"
+	case *m.Ready:
+		return "yes"
+	}
+	return "no"
 }
 
 // barWidth is the length of a progress bar in characters.

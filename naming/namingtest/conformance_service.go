@@ -64,10 +64,13 @@ var serviceBehaviours = []behaviour{
 		s.do(naming.Register{Instance: ephemeral("1.1.1.1")})
 		s.refused(naming.RemoveService{}, naming.KindRejected, "Service DEFAULT_GROUP@@s is not empty, can't be delete. Please unregister instance first")
 	}},
-	{name: "removing a service with instances removes its metadata", model: V1, run: func(s *suite) {
+	{name: "a service is removed with its instances", model: V1, run: func(s *suite) {
 		s.do(naming.CreateService{Meta: naming.ServiceMeta{ProtectThreshold: 1}})
 		s.do(naming.Register{Instance: ephemeral("1.1.1.1")})
+		s.do(naming.Register{Instance: persistent("1.1.1.2")})
 		s.do(naming.RemoveService{})
+		s.want("the service is there", s.view() != nil, false)
+		s.do(naming.Register{Instance: ephemeral("1.1.1.1")})
 		s.count(1)
 		s.want("threshold", s.view().Meta.ProtectThreshold, 0)
 	}},

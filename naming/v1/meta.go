@@ -75,19 +75,17 @@ func explicit(meta *naming.ServiceMeta) *naming.ServiceMeta {
 	return &m
 }
 
-// removeService deletes a service. One that has instances lives on without metadata.
+// removeService deletes a service with all its instances, as Nacos 1.4.2 does
+// (ServiceManager.onDelete). Those that live come back with their next heartbeat.
 func (t *step) removeService() {
-	switch {
-	case !t.born:
+	if !t.born {
 		t.Err = naming.Invalid("specified service not exist, serviceName : %s", t.key.Grouped())
-	case len(t.clusters) == 0:
-		t.vanish()
-	case t.meta != nil:
-		t.meta = nil
-		t.wake(t.now)
-		t.record(naming.Record{Kind: naming.RecordService, Delete: true})
-		t.changed(naming.ServiceMetadataChanged, nil)
+		return
 	}
+	for _, in := range t.all() {
+		t.removed(in)
+	}
+	t.vanish()
 }
 
 // vanish ends the service.

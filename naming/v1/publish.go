@@ -57,7 +57,11 @@ func (t *step) deregister(c naming.Deregister) {
 	if !r.inst.Client.Is(c.Client) {
 		return
 	}
-	in := r.inst
+	t.removed(r.inst)
+}
+
+// removed takes an instance out that somebody asked to remove.
+func (t *step) removed(in *naming.Instance) {
 	t.remove(in)
 	if in.Ephemeral { // of the others the store has the last word
 		t.memory.Bury(in.Addr(), t.now, t.stamp)

@@ -215,19 +215,33 @@ func TestProtectionIsAlwaysOn(t *testing.T) {
 	}
 }
 
+// A service goes with what it has, in memory and in the store: those who beat come back by
+// themselves, as the ones of a new service.
 func TestRemoveService(t *testing.T) {
 	s := New(key)
 	s.Step(at(0), naming.CreateService{Meta: naming.ServiceMeta{ProtectThreshold: 0.5}})
 	s.Step(at(0), naming.Register{Instance: inst("1.1.1.1", true)})
-	if e := s.Step(at(0), naming.RemoveService{}); e.Err != nil || e.Empty || len(e.Records) != 1 || s.Len() != 1 {
-		t.Fatalf("a service with instances: %+v", e)
+	s.Step(at(0), naming.Register{Instance: in("1.1.1.2", "other", true)})
+	s.Step(at(0), naming.Register{Instance: inst("1.1.1.1", false)})
+	e := s.Step(at(0), naming.RemoveService{})
+	if e.Err != nil || !e.Empty || s.Len() != 0 || s.Exists() {
+		t.Fatalf("%+v", e)
 	}
-	if !Implied(s.View(naming.Revision{}).Meta) {
-		t.Fatal("its metadata is still there")
+	if want := []naming.EventKind{naming.InstanceDeregistered, naming.InstanceDeregistered, naming.InstanceDeregistered, naming.ServiceRemoved}; !slices.Equal(kinds(e), want) {
+		t.Errorf("events %v", kinds(e))
 	}
-	s.Step(at(0), naming.Deregister{Addr: inst("1.1.1.1", true).Addr(), Ephemeral: true})
-	if e := s.Step(at(0), naming.RemoveService{}); e.Err != nil || !e.Empty || !slices.Equal(kinds(e), []naming.EventKind{naming.ServiceRemoved}) {
-		t.Fatalf("an empty service: %+v", e)
+	var deleted []naming.RecordKind
+	for _, r := range e.Records {
+		if r.Delete {
+			deleted = append(deleted, r.Kind)
+		}
+	}
+	if !slices.Equal(deleted, []naming.RecordKind{naming.RecordInstance, naming.RecordService}) {
+		t.Errorf("records %+v", e.Records)
+	}
+	back := inst("1.1.1.1", true)
+	if e := s.Step(at(time.Second), naming.Beat{Addr: back.Addr(), Instance: back}); e.Err != nil || s.Len() != 1 || !Implied(s.View(naming.Revision{}).Meta) {
+		t.Fatalf("after a heartbeat: %+v, %d instances", e, s.Len())
 	}
 }
 

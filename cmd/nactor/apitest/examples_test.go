@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -281,6 +282,18 @@ func tryExamples(t *testing.T, nodes []*proctest.Server) {
 
 // closeDoubleWrite sends what the description says of "关闭双写".
 func closeDoubleWrite(t *testing.T, nodes []*proctest.Server) {
+	// What is mistyped is no decision, and this one cannot be taken back.
+	for _, bad := range []string{"value=ture", "value=", "value=0"} {
+		if a := send(t, nodes[1].Addr, "PUT", "/nacos/v1/ns/operator/switches?entry=doubleWriteEnabled&"+bad, ""); a.code != 400 {
+			t.Errorf("%s: %+v", bad, a)
+		}
+	}
+	for _, bad := range []string{`{"doubleWriteEnabled":"fasle"}`, `{"doubleWriteEnabled":null}`, `{"doubleWriteEnabled":0}`} {
+		a := send(t, nodes[1].Addr, "PUT", "/nacos/v1/ns/operator/switches?entry=batch&value="+url.QueryEscape(bad), "")
+		if m := send(t, nodes[1].Addr, "GET", "/nacos/v1/ns/upgrade/ops/metrics", ""); !strings.Contains(m.body, "isDoubleWriteEnabled           = true\n") {
+			t.Fatalf("%s: %+v closed double write", bad, a)
+		}
+	}
 	// curl -X PUT 'localhost:8848/nacos/v1/ns/operator/switches?entry=doubleWriteEnabled&value=false'
 	if a := send(t, nodes[1].Addr, "PUT", "/nacos/v1/ns/operator/switches?entry=doubleWriteEnabled&value=false", ""); a.code != 200 || a.body != "ok" {
 		t.Fatal(a)

@@ -69,7 +69,7 @@ type Config struct {
 
 	// Raw reads any other property.
 	Raw *Properties
-	// Warnings are settings that were found and set nothing; they belong in the log.
+	// Warnings are what an operator may have meant otherwise; they belong in the log.
 	Warnings []string
 }
 

@@ -19,7 +19,7 @@ const (
 	keyPreferHostname = "nacos.inetutils.prefer-hostname-over-ip"
 	keyStandalone     = "nacos.standalone"
 	keyEmbedded       = "embeddedStorage"
-	keyPlatform       = "spring.datasource.platform"
+	KeyPlatform       = "spring.datasource.platform" // a refusal names it
 	keyMembers        = "nacos.member.list"
 	keyAuth           = "nacos.core.auth.enabled"
 	keyExpireInstance = "nacos.naming.expireInstance"
@@ -58,7 +58,7 @@ var keys = []Key{
 	{keyPreferHostname, "false", "Use the host's name in place of its address."},
 	{keyStandalone, "false", "What -m standalone sets."},
 	{keyEmbedded, "false", "What -p embedded sets."},
-	{keyPlatform, "", "mysql asks for external storage unless -p embedded is given."},
+	{KeyPlatform, "", "mysql asks for external storage unless -p embedded is given."},
 	{keyMembers, "", "Nodes of the cluster, comma separated, when there is neither -c nor conf/cluster.conf."},
 	{keyAuth, "false", "true is refused: this version has no authentication and would serve everyone."},
 	{keyExpireInstance, "true", "false keeps instances whose beats stopped; they only turn unhealthy."},
@@ -77,7 +77,7 @@ var keys = []Key{
 	{keyGRPCMaxPerIP, "0", "The same for those at one address."},
 	{keyStoreSnapshot, "8192", "Entries of the store's log after which it is cut short by a snapshot (cluster)."},
 	{keyUpgradeFrom1X, "true", "false on all nodes makes a new cluster one of 2.0 for good, without double write, as soon as all are ready: no 1.X node can join it (cluster)."},
-	{keyUpgradeCheck, "5000", "Time in ms between two checks whether this node is ready for 2.0 (cluster)."},
+	{keyUpgradeCheck, "5000", "Time in ms between two checks whether this node is ready for 2.0, at least 100 (cluster)."},
 	{keyDoubleWrite, "1000", "Time in ms in which changes of a service are gathered into one double write (cluster)."},
 	{keyLogLevel, "info", "debug, info, warn or error."},
 	{keyLogLevelNaming, "", "The same for naming-server.log alone; empty: nactor.log.level."},

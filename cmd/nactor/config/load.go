@@ -59,13 +59,17 @@ func Load(o Options) (*Config, error) {
 	c.GRPCMaxPerIP = r.int(keyGRPCMaxPerIP, 0, 0, 1<<30)
 	c.StoreSnapshot = uint64(r.int(keyStoreSnapshot, 8192, 1, 1<<30))
 	c.UpgradeFrom1X = r.bool(keyUpgradeFrom1X, true)
-	c.UpgradeCheck = r.millis(keyUpgradeCheck, 5*time.Second)
+	if c.UpgradeCheck = r.millis(keyUpgradeCheck, 5*time.Second); c.UpgradeCheck < leastUpgradeCheck {
+		r.problem(keyUpgradeCheck, fmt.Sprintf("is too often: give it at least %d", leastUpgradeCheck.Milliseconds()))
+	}
 	c.DoubleWriteDelay = r.millis(keyDoubleWrite, time.Second)
 	c.Logging = r.logging()
-	if c.Mode == Cluster {
+	if c.Mode == Standalone {
+		r.alone(o)
+	} else {
 		c.Peers, err = members(o.Members, home, p, c.Port)
 		r.note(err)
-		c.Join, err = parseMembers(strings.Join(append(o.Join, r.string(keyJoin, "")), ","), "--join", c.Port)
+		c.Join, err = parseMembers(strings.Join(append(o.Join, r.string(keyJoin, "")), ","), "--join", noPort)
 		r.note(err)
 		c.ClusterKey = r.string(keyClusterKey, "")
 		c.GossipKey = r.key(keyEncryptKey)
@@ -74,11 +78,25 @@ func Load(o Options) (*Config, error) {
 				c.IP = host
 			}
 		}
+		c.Warnings = append(c.Warnings, unlisted(c)...)
 	}
 	if err := errors.Join(r.errs...); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// leastUpgradeCheck is how often a node may look whether it is ready for 2.0: each time it compares
+// what it owns.
+const leastUpgradeCheck = 100 * time.Millisecond
+
+// alone refuses flags that name other nodes.
+func (r *reader) alone(o Options) {
+	for flag, value := range map[string]string{"-c": o.Members, "--join": strings.Join(o.Join, ",")} {
+		if value != "" {
+			r.note(&Error{Key: flag, Value: value, Problem: "names nodes of a cluster, but this server is to be alone: start it with -m cluster, or leave it out"})
+		}
+	}
 }
 
 // open gathers the layers.
@@ -180,7 +198,7 @@ func (r *reader) storage(flag string, mode Mode) Storage {
 	if v := r.string(keyEmbedded, ""); v == string(Embedded) || r.bool(keyEmbedded, false) {
 		return Embedded // the environment of Nacos's scripts says EMBEDDED_STORAGE=embedded
 	}
-	if platform := r.string(keyPlatform, ""); mode == Standalone && (platform == "" || platform == "derby") {
+	if platform := r.string(KeyPlatform, ""); mode == Standalone && (platform == "" || platform == "derby") {
 		return Embedded
 	}
 	return External

@@ -191,6 +191,11 @@ func TestErrorsNameKeyValueSourceAndFix(t *testing.T) {
 		{"server.port=900", Options{Mode: "cluster"}, `choose one from 1001 to 64533`},
 		{"server.port=65000", Options{Mode: "standalone"}, `leaves no room for the ports of gRPC (+1000): choose one from 1 to 64535`},
 		{"", Options{Mode: "cluster", Members: "10.0.0.1:x"}, `-c: line 1: "10.0.0.1:x" has no port number from 1 to 65535 after the colon`},
+		{"", Options{Mode: "cluster", Join: []string{"10.0.0.1"}}, `--join: line 1: "10.0.0.1" has no port: write 10.0.0.1:8848`},
+		{"nactor.cluster.join=a:8848,::1", Options{Mode: "cluster"}, `"::1" has no port: write [::1]:8848`},
+		{"", Options{Mode: "standalone", Members: "10.0.0.1:8848"}, `-c: "10.0.0.1:8848" names nodes of a cluster`},
+		{"", Options{Mode: "standalone", Join: []string{"10.0.0.1:8848"}}, `--join: "10.0.0.1:8848" names nodes of a cluster`},
+		{"nactor.upgrade.check-interval=0", Options{}, `nactor.upgrade.check-interval: "0" is too often: give it at least 100 (conf/application.properties)`},
 	} {
 		tt.o.Home = properties1(t, tt.text)
 		if tt.o.Environ == nil {
@@ -237,6 +242,24 @@ func TestWarnings(t *testing.T) {
 	}
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("warnings:\n%s", strings.Join(c.Warnings, "\n"))
+	}
+}
+
+func TestWarnsOfAListWithoutThisNode(t *testing.T) {
+	set := []string{"nacos.inetutils.ip-address=10.0.0.9"}
+	c := mustLoad(t, Options{Mode: "cluster", Home: t.TempDir(), Members: "10.0.0.1:8848,10.0.0.9:8858", Set: set, Environ: []string{}})
+	if len(c.Warnings) != 1 || !strings.HasPrefix(c.Warnings[0], "this node, 10.0.0.9:8848, is not on the list of nodes") {
+		t.Errorf("%q", c.Warnings)
+	}
+	for _, o := range []Options{
+		{Members: "10.0.0.1:8848,10.0.0.9:8848"},
+		{Members: "10.0.0.1:8848", Join: []string{"10.0.0.1:8848"}}, // one more than the list has
+		{Join: []string{"10.0.0.1:8848"}},
+	} {
+		o.Mode, o.Home, o.Set, o.Environ = "cluster", t.TempDir(), set, []string{}
+		if c := mustLoad(t, o); len(c.Warnings) > 0 {
+			t.Errorf("%+v: %q", o, c.Warnings)
+		}
 	}
 }
 

@@ -49,6 +49,9 @@ func parseMembers(text, name string, defaultPort int) ([]Peer, error) {
 	return peers, nil
 }
 
+// noPort stands for no default port: each address must have one.
+const noPort = -1
+
 // parsePeer reads ip, ip:port, host, host:port, [ip6], [ip6]:port and a bare ip6. On
 // failure it returns what is wrong.
 func parsePeer(s string, defaultPort int) (Peer, string) {
@@ -72,6 +75,9 @@ func parsePeer(s string, defaultPort int) (Peer, string) {
 	if port == "" {
 		if strings.HasSuffix(s, ":") {
 			return Peer{}, "ends in a colon without a port"
+		}
+		if defaultPort == noPort {
+			return Peer{}, "has no port: write " + Peer{host, 8848}.String() + ", or whatever its server.port is"
 		}
 		return Peer{host, defaultPort}, ""
 	}
@@ -101,6 +107,16 @@ func validHost(s string) bool {
 		}
 	}
 	return true
+}
+
+// unlisted warns of a list of nodes that this node is not on: the others do not expect it.
+func unlisted(c *Config) []string {
+	self := Peer{c.IP, c.Port}
+	if len(c.Peers) == 0 || len(c.Join) > 0 || c.Port == 0 || slices.Contains(c.Peers, self) {
+		return nil
+	}
+	return []string{fmt.Sprintf("this node, %s, is not on the list of nodes: on the first start of a cluster the others do not wait for it. "+
+		"Add it to conf/cluster.conf on all nodes, or set %s to its address on the list", self, keyIP)}
 }
 
 // members finds the list of nodes: -c, else conf/cluster.conf, else nacos.member.list.

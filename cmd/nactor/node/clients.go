@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 
 	"nactor/grpc"
 	"nactor/naming/upgrade/switchover"
@@ -15,12 +17,22 @@ func (n *Node) listenForClients() (err error) {
 	if switchover.Old(n.cfg.AsVersion) {
 		return nil
 	}
-	port := n.cfg.GRPCPort()
-	n.clientsListener, err = net.Listen("tcp", net.JoinHostPort(n.cfg.BindAddress, strconv.Itoa(port)))
-	if err != nil {
-		return fmt.Errorf("listen for 2.x clients (gRPC) on port %d: %w; stop what uses it, or set another server.port", port, err)
+	n.clientsListener, err = n.listen("2.x clients (gRPC)", n.cfg.GRPCPort())
+	return err
+}
+
+// listen takes a port of clients. The error names the setting that is at fault.
+func (n *Node) listen(what string, port int) (net.Listener, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(n.cfg.BindAddress, strconv.Itoa(port)))
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen for %s on port %d: %w; stop what uses it, or set another server.port", what, port, err)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("listen for %s on port %d: %w; set another server.port", what, port, err)
 	}
-	return nil
+	return nil, fmt.Errorf("listen for %s: %w; set server.address to an address of this machine, or leave it out to listen on all", what, err)
 }
 
 // serveClients starts the front for 2.x clients. They are told to try later until the node

@@ -36,7 +36,7 @@ func (n *Node) clusterKey() error {
 	if n.cfg.ClusterKey != "" {
 		key, err := guard.ParseKey(n.cfg.ClusterKey)
 		if err != nil {
-			return err
+			return &SettingsError{err}
 		}
 		n.key = key
 	}
@@ -44,7 +44,10 @@ func (n *Node) clusterKey() error {
 	for _, p := range slices.Concat(n.cfg.Peers, n.cfg.Join) {
 		hosts = append(hosts, p.Host)
 	}
-	return guard.CheckKey(n.key, hosts)
+	if err := guard.CheckKey(n.key, hosts); err != nil {
+		return &SettingsError{err}
+	}
+	return nil
 }
 
 // joinCluster starts the actors and the membership. The node is not ready afterwards.
@@ -154,8 +157,8 @@ func (n *Node) becomeReady(ctx context.Context) error {
 		case other == nil:
 			alone = time.Now()
 		case time.Since(alone) > conflictPatience:
-			return fmt.Errorf("node %s at %s has the same id %s as this one: its home was copied; move %s away on one of them and start it again",
-				other.Process, other.Addr(), other.ID, n.cfg.DataDir())
+			return fmt.Errorf("node %s at %s has the same id %s as this one: %w; move %s away on one of them and start it again",
+				other.Process, other.Addr(), other.ID, ErrCopied, n.cfg.DataDir())
 		default:
 			err = fmt.Errorf("another node, at %s, has this one's id: waiting whether it is an earlier life of this one", other.Addr())
 		}
@@ -259,15 +262,35 @@ func (n *Node) leaveCluster(ctx context.Context) {
 		return
 	}
 	m.Announce(func(self *cluster.Member) { self.State = cluster.Leaving })
-	if n.alone() {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, handOverTime)
 	defer cancel()
-	err := n.services.AwaitReleased(ctx)
-	if err != nil {
-		n.logs.Main.Warn("left without handing everything over; the other nodes go on from their replicas", "err", err)
+	released := make(chan error, 1)
+	go func() { released <- n.services.AwaitReleased(ctx) }() // ends with ctx
+	t := time.NewTicker(readyPause)
+	defer t.Stop()
+	for n.heirs() {
+		select {
+		case err := <-released:
+			if err != nil {
+				n.logs.Main.Warn("left without handing everything over; the other nodes go on from their replicas", "err", err)
+			}
+			return
+		case <-t.C:
+		}
 	}
+	cancel()
+	<-released // nobody is left to hand over to
+}
+
+// heirs reports whether there are nodes that may take over what this one owns: others that are
+// not about to stop too.
+func (n *Node) heirs() bool {
+	for _, m := range n.membership().Members().All() {
+		if m.ID != n.store.NodeID() && m.State != cluster.Leaving && (m.Up() || m.Status == cluster.Suspect) {
+			return true
+		}
+	}
+	return false
 }
 
 // readyPause is how often it is looked at what a node that starts still waits for.

@@ -60,6 +60,9 @@ func (n *Node) Members() []http.Member {
 	var out []http.Member
 	now := ms.Members()
 	for _, m := range now.All() {
+		if m != now.At(m.Addr()) && !m.Up() {
+			continue // another node has taken its place
+		}
 		if m.Status != cluster.Left || n.listed(m.Addr()) {
 			out = append(out, n.withStore(member(m)))
 		}
@@ -117,8 +120,12 @@ func member(m *cluster.Member) http.Member {
 	case m.Status == cluster.Alive:
 		state = "UP"
 	}
+	seen := m.Seen
+	if m.Up() {
+		seen = time.Now() // gossip probes all members all the time, and would have told
+	}
 	return http.Member{
-		IP: m.Host, Port: m.HTTPPort, State: state, Version: m.Version, RaftPort: m.RaftPort, LastRefresh: m.Seen, ReadyToUpgrade: m.Ready,
+		IP: m.Host, Port: m.HTTPPort, State: state, Version: m.Version, RaftPort: m.RaftPort, LastRefresh: seen, ReadyToUpgrade: m.Ready,
 		GRPC: !switchover.Old(m.Version),
 	}
 }

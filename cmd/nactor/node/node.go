@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"regexp"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +33,9 @@ import (
 type Options struct {
 	Config *config.Config
 	Logs   *logging.Logs
+	// Serving is called once, when HTTP is answered, if only to say what the node waits for. An
+	// error ends the start. nil: nobody wants to know.
+	Serving func(addr string) error
 }
 
 // Node is a running node.
@@ -92,9 +94,9 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		}
 	}
 	// The port first: it is the cheapest way to find out that another server is there.
-	n.listener, err = net.Listen("tcp", net.JoinHostPort(n.cfg.BindAddress, strconv.Itoa(n.cfg.Port)))
+	n.listener, err = n.listen("HTTP", n.cfg.Port)
 	if err != nil {
-		return nil, fmt.Errorf("listen for HTTP on port %d: %w; stop what uses it, or set another server.port", n.cfg.Port, err)
+		return nil, err
 	}
 	if err := n.listenForClients(); err != nil {
 		return nil, err
@@ -162,15 +164,16 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	n.stopClients = stop
 	n.wg.Go(func() { n.clients.Run(served) })
 	if configured(n.cfg) {
-		n.serve()
+		if err := n.serve(o.Serving); err != nil {
+			return nil, err
+		}
 		return n, n.becomeReady(ctx)
 	}
 	if err := n.services.Load(ctx, n.store.Services()); err != nil {
 		return nil, fmt.Errorf("load the persistent services: %w", err)
 	}
-	n.serve()
 	n.setStatus("UP", "")
-	return n, nil
+	return n, n.serve(o.Serving)
 }
 
 // startActors starts the actors, alone or among others.
@@ -194,8 +197,8 @@ func (n *Node) startActors() (err error) {
 	return nil
 }
 
-// serve starts the front and the housekeeping.
-func (n *Node) serve() {
+// serve starts the front and the housekeeping, and tells serving.
+func (n *Node) serve(serving func(addr string) error) error {
 	metrics := prometheus.NewRegistry()
 	// Live bytes are what a collection found in use: memory in a metric that does not swing.
 	live := collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/gc/heap/live:bytes$")})
@@ -214,6 +217,10 @@ func (n *Node) serve() {
 	n.wg.Go(func() {
 		n.every(5*time.Second, func() { n.views.ExpireSubscribers(n.settings.Switches().SubscriptionTTL()) })
 	})
+	if serving == nil {
+		return nil
+	}
+	return serving(n.Addr())
 }
 
 // every calls f now and then until the node stops.

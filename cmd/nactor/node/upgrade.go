@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -174,6 +176,9 @@ func (d *doubleWrite) SetSwitch(ctx context.Context, entry, value string, debug 
 		return d.Settings.SetSwitch(ctx, entry, value, debug)
 	}
 	wanted, err := d.Switches().Set(entry, value)
+	if err == nil && entry == entryDoubleWrite {
+		err = mistyped(value)
+	}
 	state := d.n.upgrade.State()
 	closes := err == nil && !wanted.DoubleWriteEnabled && !state.Closed()
 	switch {
@@ -195,6 +200,21 @@ func (d *doubleWrite) SetSwitch(ctx context.Context, entry, value string, debug 
 		return nil
 	}
 	return d.n.upgrade.Close(ctx)
+}
+
+// yes and no are the words that Nacos's BooleanUtils knows for either.
+var (
+	yes = []string{"true", "t", "yes", "y", "on"}
+	no  = []string{"false", "f", "no", "n", "off"}
+)
+
+// mistyped refuses what is neither. Nacos takes all that is not a yes for a no; here that no is for
+// good, and a mistyped word is none.
+func mistyped(value string) error {
+	if word := strings.ToLower(value); slices.Contains(yes, word) || slices.Contains(no, word) {
+		return nil
+	}
+	return naming.Invalid("%s is closed for good: say false to close it; %.40q is neither true nor false", entryDoubleWrite, value)
 }
 
 // ExplainUpgrade implements http.Upgrade.

@@ -345,7 +345,7 @@ func (c *Coordinator) waitsFor(now naming.Instant) []string {
 func (c *Coordinator) lacks(now naming.Instant, s *seat) string {
 	switch {
 	case Old(s.Version):
-		return "runs " + s.Version + ": replace it by 2.X"
+		return "runs " + s.Version + ": replace it by 2.X, or take nactor.as-version out of its settings"
 	case !s.Up:
 		return "is " + s.status() + ": start it, or take it off the list of nodes"
 	case !known(s.Version):

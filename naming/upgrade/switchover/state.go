@@ -49,7 +49,7 @@ type State struct {
 	Epoch       uint64    `json:"epoch"`
 	Mode        Mode      `json:"mode"`
 	DoubleWrite bool      `json:"doubleWrite"`
-	DecidedAt   time.Time `json:"decidedAt"`
+	DecidedAt   time.Time `json:"decidedAt,omitzero"` // zero: nothing was decided yet
 	Cause       string    `json:"cause"`
 }
 
