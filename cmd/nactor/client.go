@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,21 +41,37 @@ func (c *client) get(ctx context.Context, path string, query url.Values) ([]byte
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	return c.do(ctx, http.MethodGet, target, nil)
+}
+
+// post sends a value as JSON and returns the body of a successful answer.
+func (c *client) post(ctx context.Context, path string, value any) ([]byte, error) {
+	body, err := json.Marshal(value)
 	if err != nil {
 		return nil, err
+	}
+	return c.do(ctx, http.MethodPost, c.base+path, body)
+}
+
+func (c *client) do(ctx context.Context, method, target string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("answer of %s: %w", target, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s: %.500s", target, resp.Status, strings.TrimSpace(string(body)))
+		return nil, fmt.Errorf("%s answered %s: %.500s", target, resp.Status, strings.TrimSpace(string(answer)))
 	}
-	return body, nil
+	return answer, nil
 }

@@ -33,6 +33,7 @@ func membersCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&server, "server", "127.0.0.1:8848", "`host:port` of a running server")
 	f.BoolVar(&asJSON, "json", false, "print the answer as JSON")
+	c.AddCommand(removeMemberCommand())
 	return c
 }
 
