@@ -61,7 +61,7 @@ func (c *cluster) lose(n *node) {
 	}
 }
 
-// again restarts all nodes that serve, at once.
+// again kills all nodes that serve, and starts them again.
 func (c *cluster) again() {
 	c.t.Helper()
 	alive := c.alive()
@@ -147,15 +147,13 @@ func TestLostForGood(t *testing.T) {
 func TestUpgradeLostForGood(t *testing.T) {
 	needsUpgrade(t, false)
 	ways := map[string]func(u *upgrade, lost *node){
-		"an empty node at its address": func(_ *upgrade, lost *node) {
+		"an empty node at its address": func(u *upgrade, lost *node) {
 			lost.empty()
 			lost.old.Store(false)
-			lost.launch()
-			lost.ready(readyTime)
+			u.launch(lost)
 		},
 		"a new node elsewhere, then removed": func(u *upgrade, lost *node) {
-			n := u.join(u.nodes[0])
-			n.ready(readyTime)
+			u.add(false)
 			if err := u.remove(u.nodes[1], lost.addr); err != nil {
 				u.t.Fatal(err)
 			}
@@ -170,13 +168,14 @@ func TestUpgradeLostForGood(t *testing.T) {
 		for _, again := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, others restarted %v", name, again), func(t *testing.T) {
 				u := beginUpgrade(t, "upgrade, a node lost for good", loopback{}, 3, true, mixture)
-				u.unfailing = false // nodes are killed
+				u.unfailing = false // a node is killed, and two voters of three need each other
 				lost := u.nodes[2]
 				u.replace(u.nodes[0], false)
 				u.replace(u.nodes[1], false)
 				u.lose(lost)
 				if again {
-					u.again()
+					u.replace(u.nodes[0], false)
+					u.replace(u.nodes[1], false)
 				}
 				u.stays("v1", 10*checkEvery)
 				for _, n := range u.alive() {

@@ -59,10 +59,12 @@ func (n *Node) Members() []http.Member {
 	}
 	var out []http.Member
 	shown := map[string]bool{}
-	for _, m := range ms.Members().All() {
-		if !n.isRemoved(m.ID) && (m.Status != cluster.Left || n.listed(m.Addr())) {
-			out = append(out, n.withStore(member(m)))
-			shown[m.Addr()] = true
+	for _, up := range []bool{true, false} { // of a dead one whose address another has taken nothing is shown
+		for _, m := range ms.Members().All() {
+			if m.Up() == up && !n.isRemoved(m.ID) && !shown[m.Addr()] && (m.Status != cluster.Left || n.listed(m.Addr())) {
+				out = append(out, n.withStore(member(m)))
+				shown[m.Addr()] = true
+			}
 		}
 	}
 	unseen := func(addr string) {
