@@ -118,6 +118,9 @@ func TestLostForGood(t *testing.T) {
 		t.Fatal(err)
 	}
 	results.expect(t, time.Since(began) < 5*time.Second, "a node lost for good", "members remove", short(time.Since(began)).String(), "< 5s")
+	if err := c.remove(c.nodes[0], lost.addr); err != nil {
+		t.Errorf("said twice: %v", err)
+	}
 	for _, n := range c.alive() {
 		eventually(t, 5*time.Second, "nothing waits for it", func() error {
 			if waits, err := n.waitsFor(lost); err != nil || waits {
@@ -138,6 +141,17 @@ func TestLostForGood(t *testing.T) {
 	c.writable()
 	lost.launch("--replace-node")
 	lost.ready(readyTime)
+	c.await(10 * time.Second)
+	c.writable()
+
+	// One that was only away, against the operator's word.
+	lost.up = false
+	lost.server.Pause()
+	eventually(t, 10*time.Second, "it is seen as down", func() error { return c.remove(c.nodes[0], lost.addr) })
+	lost.server.Resume()
+	if code := lost.server.Wait(readyTime); code != exitData || !strings.Contains(lost.tail("nacos.log", 2000), "--replace-node") {
+		t.Errorf("it is back: exit code %d, want %d and what to do in\n%s", code, exitData, lost.tail("nacos.log", 2000))
+	}
 	c.await(10 * time.Second)
 	c.writable()
 }

@@ -217,7 +217,8 @@ func (n *Node) deadMembers(ctx context.Context, name string) ([]removedNode, err
 		}
 		out = append(out, removedNode{ID: id, Address: addr, At: time.Now().UTC().Truncate(time.Second)})
 	}
-	if len(out) == 0 {
+	gone := slices.ContainsFunc(n.removed.Load().list, func(r removedNode) bool { return r.ID == name || r.Address == name })
+	if len(out) == 0 && !gone { // said twice it is done already
 		slices.Sort(all)
 		return nil, naming.Invalid("no member is called %.64q; there are %s", name, strings.Join(slices.Compact(all), ", "))
 	}
