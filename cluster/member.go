@@ -41,9 +41,10 @@ type Member struct {
 
 	Version string // of Nacos, as it presents itself
 	State   State
-	Ready   *bool // readyToUpgrade; nil: does not say
-	Settled bool  // its store is, or was, a member of the cluster's
-	Closed  bool  // it knows that double write has been closed: 1.X is refused
+	Ready   *bool  // readyToUpgrade; nil: does not say
+	Settled bool   // its store is, or was, a member of the cluster's
+	Closed  bool   // it knows that double write has been closed: 1.X is refused
+	Removed string // id of a node that is here although it was removed for good
 	Status  Status
 	Seen    time.Time // of one that is not alive: when that ended; zero: it was not alive since this node started
 	began   uint64    // start of the process, to tell lives apart
@@ -75,6 +76,7 @@ const (
 	tagReady   = "rtu"
 	tagSettled = "rs"
 	tagClosed  = "dwc"
+	tagRemoved = "rm"
 )
 
 // tags is the inverse of parseMember.
@@ -90,6 +92,9 @@ func (m *Member) tags() map[string]string {
 	if m.Closed {
 		t[tagClosed] = "1"
 	}
+	if m.Removed != "" {
+		t[tagRemoved] = m.Removed
+	}
 	if m.Ready != nil {
 		t[tagReady] = strconv.FormatBool(*m.Ready)
 	}
@@ -98,7 +103,7 @@ func (m *Member) tags() map[string]string {
 
 // parseMember reads what a member says of itself. False: it is not one of ours.
 func parseMember(process string, t map[string]string) (*Member, bool) {
-	m := &Member{ID: t[tagID], Process: process, Host: t[tagHost], Version: t[tagVersion], State: State(t[tagState]), Settled: t[tagSettled] == "1", Closed: t[tagClosed] == "1"}
+	m := &Member{ID: t[tagID], Process: process, Host: t[tagHost], Version: t[tagVersion], State: State(t[tagState]), Settled: t[tagSettled] == "1", Closed: t[tagClosed] == "1", Removed: t[tagRemoved]}
 	ok := m.ID != "" && m.Host != ""
 	port := func(tag string) int {
 		p, err := strconv.ParseUint(t[tag], 10, 16)

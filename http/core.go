@@ -1,9 +1,13 @@
 package http
 
 import (
+	"context"
+	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
+	"nactor/naming"
 	"nactor/naming/wire"
 )
 
@@ -47,6 +51,25 @@ func (r *request) clusterSimpleNodes() error {
 		}
 	}
 	r.json(append(wire.AppendStrings(append(r.begin(), restOK...), list), restEnd))
+	return nil
+}
+
+// removeTimeout bounds how long a removal is waited for; a CLI waits a little longer.
+const removeTimeout = 4 * time.Second
+
+// removeMembers removes dead members for good: a JSON array of ip:port, as in Nacos, or ids.
+// Nacos takes whoever is named off its list, the living too.
+func (r *request) removeMembers() error {
+	var names []string
+	if err := json.Unmarshal(r.Request.Body(), &names); err != nil || len(names) == 0 {
+		return naming.Invalid(`the body must name the dead members that are to be removed for good, as in ["10.0.0.3:8848"]`)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
+	defer cancel()
+	if err := r.s.cfg.Members.RemoveMembers(ctx, names); err != nil {
+		return err
+	}
+	r.json(append(r.begin(), restOK+`"ok"`+"}"...))
 	return nil
 }
 

@@ -44,7 +44,6 @@ func foreign() []route {
 
 	add((*request).unknownMember, "/v1/core/cluster/report", post)
 	add(notHere("the nodes find each other by gossip, from conf/cluster.conf or --join; there is no lookup to switch"), "/v1/core/cluster/switch/lookup", post)
-	add(notHere("stop the node that is to leave, and take it off conf/cluster.conf on the others"), "/v1/core/cluster/server/leave", post)
 	add(notHere("the members of the store follow the list of nodes, and its leader is chosen by them; there is nothing to command"), "/v1/core/ops/raft", post)
 	return list
 }

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -15,6 +16,11 @@ type Members interface {
 	Members() []Member
 	Status() Status
 	Store() StoreState
+	// RemoveMembers removes dead members for good, by their ip:port or id: all, or none when
+	// one of them cannot be removed. It returns when the cluster goes on without them. Kinds
+	// naming.KindInvalid: one is alive, or unknown; naming.KindUnavailable: too few of the
+	// others answer, or ctx ended.
+	RemoveMembers(ctx context.Context, names []string) error
 }
 
 // StoreState is this node's part in the store that the cluster keeps together.

@@ -29,6 +29,7 @@ type document struct {
 type operation struct {
 	id        string
 	params    []parameter
+	body      string                    // the example; "": none
 	responses map[string]map[string]any // by status; content by media type
 }
 
@@ -68,6 +69,13 @@ func (d *document) operation(path string, v map[string]any) operation {
 			d.t.Errorf("%s: parameter %v is not in the query, or is required and has no example", path, o["name"])
 		}
 		op.params = append(op.params, parameter{o["name"].(string), required, d.object(o["schema"]), o["example"]})
+	}
+	if example := d.object(d.object(d.object(v["requestBody"])["content"])["application/json"])["example"]; example != nil {
+		body, err := json.Marshal(example)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		op.body = string(body)
 	}
 	for status, r := range d.object(v["responses"]) {
 		op.responses[status] = d.object(d.object(r)["content"])
@@ -255,7 +263,7 @@ func (d *document) drive(t *testing.T, kind, method, path string, op operation) 
 		if kind != "2.0" && strings.Contains(path, "/upgrade/ops/") && args.Has("ver") {
 			args.Set("ver", "v1") // a node of 1.X has no other
 		}
-		return r.send(method, path+"?"+args.Encode(), "", "User-Agent: Nacos-Java-Client:v1.4.2")
+		return r.send(method, path+"?"+args.Encode(), op.body, "User-Agent: Nacos-Java-Client:v1.4.2")
 	}
 	for _, p := range op.params {
 		if !p.required {

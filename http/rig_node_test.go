@@ -94,6 +94,22 @@ func (n node) Store() StoreState {
 	return StoreState{Role: "FOLLOWER", Leader: "10.0.0.2:8848", Term: 7}
 }
 
+func (n node) RemoveMembers(ctx context.Context, names []string) error {
+	for _, name := range names {
+		switch name {
+		case "10.0.0.2:8848":
+		case "10.0.0.1:8848":
+			return naming.Invalid("10.0.0.1:8848 is the node that you ask: if it is to go, stop it and ask another")
+		case "hung":
+			<-ctx.Done()
+			return naming.Unavailable("the removal is decided, and is carried out as soon as a majority of the other members answers: %w", ctx.Err())
+		default:
+			return naming.Invalid("no member is called %q; there are 10.0.0.1:8848, 10.0.0.2:8848", name)
+		}
+	}
+	return nil
+}
+
 func (n node) Status() Status {
 	n.f.mu.Lock()
 	defer n.f.mu.Unlock()

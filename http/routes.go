@@ -93,6 +93,7 @@ func routes() []route {
 		route{get, "/v1/core/cluster/simple/nodes", clientRead, (*request).clusterSimpleNodes},
 		route{get, "/v1/core/cluster/self", clientRead, (*request).clusterSelf},
 		route{get, "/v1/core/cluster/health", public, (*request).clusterHealth},
+		route{post, "/v1/core/cluster/server/leave", admin, (*request).removeMembers},
 		route{get, "/v1/core/ops/idInfo", admin, (*request).idInfo},
 		route{put, "/v1/core/ops/log", admin, (*request).setCoreLogLevel},
 		route{get, "/v1/core/ops/actors", admin, (*request).listActors},

@@ -276,6 +276,7 @@ const (
 func (r *Raft) makeRaft(logger *raftLogger, stable raft.StableStore, snapshots raft.SnapshotStore, restore bool) error {
 	g := r.guard
 	g.member, g.term, g.space = r.mayspeak, r.term, r.space
+	g.votes = func() bool { return r.isMember(raft.ServerID(r.id.Store)) }
 	g.contact, g.heard = r.hearCommit, r.heardFrom
 	g.refused = func(from raft.ServerID, what string, err error) {
 		logger.warn("a message was refused", "what", what, "from", fmt.Sprintf("%.64q", string(from)), "err", err)

@@ -23,13 +23,13 @@ import (
 //	CRC-32C     4 bytes big endian, of the body
 //	body        version 1, one byte; operation or status, one byte; what belongs to it
 //
-// In requests: a command (raftcommand.go); length, id, length, address; length, id; nothing.
+// In requests: a command (raftcommand.go); length, id, length, address; length, id; length, id.
 // In answers: nothing, or a text for people.
 const (
 	opApply    = 1 // a command
 	opAddVoter = 2 // id, address
 	opRemove   = 3 // id
-	opPing     = 4
+	opPing     = 4 // id
 
 	statusOK          = 0
 	statusNotLeader   = 1
@@ -263,6 +263,9 @@ func (r *Raft) Serve(ctx context.Context, body []byte) []byte {
 		}
 		return answer(r.removeHere(ctx, id))
 	case opPing:
+		if id := string(rest.bytes(maxNodeID)); rest.err != nil || id != r.id.Store {
+			return answer(naming.Unavailable("another node, %s, is at that address", r.id.Store))
+		}
 		return answer(nil)
 	}
 	return answer(naming.Invalid("an operation %d that this version does not know", body[1]))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -31,6 +32,7 @@ type guard struct {
 	preVote raft.WithPreVote
 
 	member    func(raft.ServerID) bool // may speak to us
+	votes     func() bool              // this node is a member itself
 	term      func() uint64
 	space     func(need int64) error // why there is no room for as many bytes
 	contact   func(commit uint64)    // a leader's word
@@ -125,6 +127,10 @@ func (g *guard) inspect(c any) (from raft.ServerID, what string, err error) {
 		return from, what, errors.New("the sender is no member of the cluster")
 	case err != nil:
 		return from, what, err
+	case strings.HasSuffix(what, "Vote") && !g.votes():
+		// An empty node at a dead member's address would vote in that one's name, and elect
+		// somebody who has less than was acknowledged.
+		return from, what, errors.New("this node is no member of the cluster")
 	}
 	if err := g.plausible(term); err != nil {
 		return from, what, err

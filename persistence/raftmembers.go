@@ -246,15 +246,6 @@ func (r *Raft) AddVoter(ctx context.Context, id, addr string) error {
 		func() bool { return r.hasVoter(id, addr) })
 }
 
-// Remove takes a node out of the cluster. It may be called on any member and returns when
-// that one knows it. It is refused when of the members that would be left too few answer.
-// Errors: kinds [naming.KindInvalid] and [naming.KindUnavailable].
-func (r *Raft) Remove(ctx context.Context, id string) error {
-	return r.changeMember(ctx, request(opRemove, id),
-		func(ctx context.Context, _ []byte) error { return r.removeHere(ctx, id) },
-		func() bool { return !r.isMember(raft.ServerID(id)) })
-}
-
 // changeMember asks the leader until it has done so.
 func (r *Raft) changeMember(ctx context.Context, body []byte, here func(context.Context, []byte) error, done func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, r.opt.Patience)
@@ -321,24 +312,6 @@ func (r *Raft) addVoterHere(ctx context.Context, id, addr string) error {
 		func() bool { return r.hasVoter(id, addr) })
 }
 
-func (r *Raft) removeHere(ctx context.Context, id string) error {
-	if r.raft.State() != raft.Leader {
-		return errNotLeader
-	}
-	if !r.isMember(raft.ServerID(id)) {
-		return nil
-	}
-	rest := slices.DeleteFunc(r.Peers(), func(s Server) bool { return s.ID == id })
-	if len(rest) == 0 {
-		return naming.Invalid("node %s is the last member of the cluster and cannot be removed", id)
-	}
-	if n := r.answering(ctx, rest); n <= len(rest)/2 {
-		return naming.Unavailable("node %s is not removed: of the %d nodes that would be left %d answer, and %d are needed", id, len(rest), n, len(rest)/2+1)
-	}
-	return r.awaitMembers(ctx, func() { r.raft.RemoveServer(raft.ServerID(id), 0, r.opt.Patience) },
-		func() bool { return !r.isMember(raft.ServerID(id)) })
-}
-
 // awaitMembers changes the members and waits until the change is applied here. Not raft's
 // future: one that is under way when raft ends may never answer.
 func (r *Raft) awaitMembers(ctx context.Context, change func(), done func() bool) error {
@@ -367,38 +340,6 @@ func (r *Raft) awaitMembers(ctx context.Context, change func(), done func() bool
 			return naming.Unavailable("the change of the members was given up: %w", ctx.Err())
 		}
 	}
-}
-
-// ping asks a node whether it lives.
-func (r *Raft) ping(ctx context.Context, s Server) error {
-	if s.ID == r.id.Store {
-		return nil
-	}
-	if now, ok := r.opt.AddressOf(s.ID); ok {
-		s.Addr = now
-	}
-	ctx, cancel := context.WithTimeout(ctx, r.opt.Patience/3)
-	defer cancel()
-	b, err := r.forward.Call(ctx, s.ID, s.Addr, request(opPing))
-	if err != nil {
-		return err
-	}
-	return readAnswer(b)
-}
-
-// answering returns how many of the servers live.
-func (r *Raft) answering(ctx context.Context, servers []Server) int {
-	var n atomic.Int64
-	var all sync.WaitGroup
-	for _, s := range servers {
-		all.Go(func() {
-			if r.ping(ctx, s) == nil {
-				n.Add(1)
-			}
-		})
-	}
-	all.Wait()
-	return int(n.Load())
 }
 
 // resign has another member lead, if this one does and there are others.

@@ -55,4 +55,7 @@ var (
 	// ErrMode: the database is that of a member of a cluster and the server starts alone,
 	// or the other way round.
 	ErrMode = errors.New("the database was used in another mode")
+	// ErrRemoved: the node was removed from its cluster for good, and what it holds is out of
+	// date.
+	ErrRemoved = errors.New("this node was removed from the cluster for good")
 )

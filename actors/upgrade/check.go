@@ -20,8 +20,13 @@ const overdue = 3 * time.Second
 func (u *Upgrade) reasons(state switchover.State, d actors.DoubleWrite) []string {
 	out := u.Lacks()
 	for _, m := range u.topology.Load().Members {
-		if m.Up && switchover.Old(m.Version) {
+		switch {
+		case m.Version == "" && state.Mode == switchover.V1: // it may run 1.X
+			out = append(out, fmt.Sprintf("%s has not told its version: it is %s", m.Address, m.Status))
+		case switchover.Old(m.Version) && m.Up:
 			out = append(out, fmt.Sprintf("%s runs %s", m.Address, m.Version))
+		case switchover.Old(m.Version):
+			out = append(out, fmt.Sprintf("%s runs %s, and is %s", m.Address, m.Version, m.Status))
 		}
 	}
 	if stored := u.stored.Load(); stored.Epoch > state.Epoch {

@@ -131,6 +131,38 @@ func TestTheWayUpDownAndOut(t *testing.T) {
 }
 
 // A node that was away learns what was decided before its services serve.
+// A 1.X member that fails is a member still: nobody is ready for 2.0 because of that.
+func TestFailedMemberOf1X(t *testing.T) {
+	for _, version := range []string{v1x, ""} { // "": nobody has seen it yet
+		inRig(t, func(t *testing.T, r *rig) {
+			r.start("c", v1x)
+			r.start("a", v2x)
+			r.start("b", v2x)
+			time.Sleep(30 * time.Second)
+			r.kill("c")
+			r.mu.Lock()
+			r.nodes["c"].version = version
+			r.mu.Unlock()
+			time.Sleep(30 * time.Second)
+			for _, n := range r.all() {
+				n.mu.Lock()
+				ready := n.ready
+				n.mu.Unlock()
+				if ready == nil || *ready {
+					t.Errorf("%s says that it is ready: %v", n.name, ready)
+				}
+				if n.lacking(lineTrue) == "" {
+					t.Errorf("%s has logged that it is ready", n.name)
+				}
+			}
+			r.mu.Lock()
+			r.names = []string{"a", "b"} // c is removed for good
+			r.mu.Unlock()
+			r.follow(switchTime, 1, switchover.V2)
+		})
+	}
+}
+
 func TestBeginWithWhatWasDecided(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
 		r.startAll()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,9 +45,25 @@ func (c *client) get(ctx context.Context, path string, query url.Values) ([]byte
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	return c.do(ctx, http.MethodGet, target, nil)
+}
+
+// post sends a value as JSON and returns the body of a successful answer.
+func (c *client) post(ctx context.Context, path string, value any) ([]byte, error) {
+	body, err := json.Marshal(value)
 	if err != nil {
 		return nil, err
+	}
+	return c.do(ctx, http.MethodPost, c.base+path, body)
+}
+
+func (c *client) do(ctx context.Context, method, target string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -57,14 +74,14 @@ func (c *client) get(ctx context.Context, path string, query url.Values) ([]byte
 		return nil, &noAnswer{c.name, err}
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return nil, &noAnswer{c.name, err}
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the server at %s says %s: %.500s", c.name, resp.Status, reason(body))
+		return nil, fmt.Errorf("the server at %s says %s: %.500s", c.name, resp.Status, reason(answer))
 	}
-	return body, nil
+	return answer, nil
 }
 
 // noAnswer says that a server could not be asked.

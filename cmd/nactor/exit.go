@@ -24,8 +24,8 @@ const exitCodesHelp = `Exit codes:
   1  failure while starting or running; logs/nacos.log says why
   2  usage or configuration: a flag, a property or cluster.conf
   3  cannot listen: the port is taken or the address is not one of this machine
-  4  the data directory was refused: in use, damaged, lost, copied, or of another mode or a
-     newer version
+  4  the data directory was refused: in use, damaged, lost, copied, of another mode, of a newer
+     version, or of a removed node
   5  fatal storage error while running: a write or sync to the disk failed`
 
 // coded is an error that decides the exit code.

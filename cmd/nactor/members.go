@@ -33,6 +33,7 @@ func membersCommand() *cobra.Command {
 	f := c.Flags()
 	server.flag(c)
 	f.BoolVar(&asJSON, "json", false, "print the answer as JSON")
+	c.AddCommand(removeMemberCommand())
 	return c
 }
 

@@ -71,7 +71,11 @@ func (p *process) run(ctx context.Context) error {
 		p.ready()
 		select {
 		case <-node.Done():
-			return &coded{exitStorage, endedBy(node)}
+			err := endedBy(node)
+			if isData(err) {
+				return err
+			}
+			return &coded{exitStorage, err}
 		case sig := <-p.signals:
 			p.say(fmt.Sprintf("Nacos received %s, stopping", signalName(sig)))
 		}

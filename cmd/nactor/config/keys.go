@@ -70,7 +70,7 @@ var keys = []Key{
 	{keyClusterKey, "", "Secret that the nodes of a cluster share, 16 characters or more: they speak to nobody else, and encrypted. Needed unless all nodes are on loopback."},
 	{keyEncryptKey, "", "Key of the gossip alone, base64 of 16, 24 or 32 bytes; empty: derived from nactor.cluster.key."},
 	{keyJoin, "", "Living members to join, `host:port,…`, as --join."},
-	{keyDeadServer, "600000", "Time in ms after which a node that is gone no longer counts as a member of the store, when at least three are left (cluster)."},
+	{keyDeadServer, "600000", "Time in ms after which a node that is gone no longer counts as a member of the store, when at least three are left or it is off the list (cluster)."},
 	{keyStoreMinFree, "16MB", "Writes to the store are refused when less than this is free on its disk."},
 	{keyGRPCMaxMessage, "10485760", "Largest message in bytes that a 2.x client may send."},
 	{keyGRPCMaxClients, "50000", "2.x clients of this node; one more is sent to another. 0: no limit. What data/loader/limitRule says wins."},

@@ -28,6 +28,7 @@ func (n *Node) self() cluster.Member {
 	return cluster.Member{
 		ID: n.store.NodeID(), Host: n.cfg.IP, HTTPPort: n.listener.Addr().(*net.TCPAddr).Port,
 		RemotePort: n.cfg.RemotePort(), RaftPort: n.cfg.RaftPort(), SerfPort: n.cfg.SerfPort(), Version: n.cfg.AsVersion,
+		Settled: n.raft.HasState(), // from the first word on: else a new node could make a cluster of its own with those that restart
 	}
 }
 
@@ -145,6 +146,9 @@ func (n *Node) becomeReady(ctx context.Context) error {
 		err := n.inSync(wait)
 		cancel()
 		if err := n.tooLate(); err != nil {
+			return err
+		}
+		if err := n.Err(); err != nil {
 			return err
 		}
 		other := m.Conflict()

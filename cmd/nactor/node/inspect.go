@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,26 +51,36 @@ func (n *Node) Self() http.Member {
 	}
 }
 
-// Members implements http.Members: all that were seen and have not left, and those that
-// are listed.
+// Members implements http.Members: all that were seen and have not left, those that are
+// listed, and the members of the store; without those that were removed for good.
 func (n *Node) Members() []http.Member {
 	ms := n.membership()
 	if ms == nil {
 		return []http.Member{n.Self()}
 	}
 	var out []http.Member
-	now := ms.Members()
-	for _, m := range now.All() {
-		if m != now.At(m.Addr()) && !m.Up() {
-			continue // another node has taken its place
+	shown := map[string]bool{}
+	for _, up := range []bool{true, false} { // of a dead one whose address another has taken nothing is shown
+		for _, m := range ms.Members().All() {
+			if m.Up() == up && !n.isRemoved(m.ID) && !shown[m.Addr()] && (m.Status != cluster.Left || n.listed(m.Addr())) {
+				out = append(out, n.withStore(member(m)))
+				shown[m.Addr()] = true
+			}
 		}
-		if m.Status != cluster.Left || n.listed(m.Addr()) {
-			out = append(out, n.withStore(member(m)))
+	}
+	unseen := func(addr string) {
+		host, port, err := net.SplitHostPort(addr)
+		if p, bad := strconv.Atoi(port); err == nil && bad == nil && !shown[addr] {
+			out = append(out, http.Member{IP: host, Port: p, State: "DOWN"})
+			shown[addr] = true
 		}
 	}
 	for _, p := range n.cfg.Peers {
-		if now.At(p.String()) == nil {
-			out = append(out, http.Member{IP: p.Host, Port: p.Port, State: "DOWN"})
+		unseen(p.String())
+	}
+	for _, v := range n.raft.Peers() {
+		if ms.Members().Find(v.ID) == nil && !n.isRemoved(v.ID) {
+			unseen(n.httpAddr(v.Addr))
 		}
 	}
 	return out

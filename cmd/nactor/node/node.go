@@ -66,8 +66,9 @@ type Node struct {
 	live         atomic.Pointer[actors.Services] // once they are there
 
 	stopClients context.CancelFunc
+	removed     atomic.Pointer[removedNodes]
 	storeWake   chan struct{}        // capacity 1: the members of the store may have to change
-	deadSince   map[string]time.Time // members of the store that are gone; keepStore's
+	goneSince   map[string]time.Time // members of the store that are not here; keepStore's
 	started     time.Time
 	limitRule   *limitRule
 
@@ -82,7 +83,7 @@ type Node struct {
 // nothing is left running then.
 func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	n := &Node{cfg: o.Config, logs: o.Logs, upgrade: upgrade.New(), quit: make(chan struct{}), ended: make(chan struct{}),
-		storeWake: make(chan struct{}, 1), deadSince: map[string]time.Time{}, started: time.Now()}
+		storeWake: make(chan struct{}, 1), goneSince: map[string]time.Time{}, started: time.Now()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.shutdown(context.WithoutCancel(ctx)))

@@ -56,7 +56,7 @@ func (n *Node) openStore() error {
 		return err
 	}
 	n.store = n.raft
-	return nil
+	return n.readRemoved()
 }
 
 // raftAddress returns where the store of a node is now: addresses may change, ids do not.
@@ -100,9 +100,13 @@ func (n *Node) keepStore(ctx context.Context) {
 		case n.raft.IsLeader():
 			n.adjustVoters(ctx)
 		}
-		if n.raft.HasState() {
-			n.membership().Announce(func(self *cluster.Member) { self.Settled = true })
+		if err := n.expelled(); err != nil {
+			n.end(err)
+			return
 		}
+		n.membership().Announce(func(self *cluster.Member) {
+			self.Settled, self.Removed = self.Settled || n.raft.HasState(), n.returned()
+		})
 		select {
 		case <-t.C:
 		case <-n.storeWake:
@@ -151,47 +155,16 @@ func (n *Node) adjustVoters(ctx context.Context) {
 		}
 	}
 	for _, v := range voters {
-		if reason := n.obsolete(ms, v, len(voters)); reason != "" {
+		if reason := n.look(ms, voters, v).obsolete(len(voters), n.cfg.DeadServer); reason != "" {
 			n.logs.Main.Info("a node is no longer a member of the store", "id", v.ID, "address", v.Addr, "reason", reason)
 			if err := n.raft.Remove(ctx, v.ID); err != nil {
 				n.logs.Main.Warn("cannot remove a node from the store", "id", v.ID, "err", err)
+				return
 			}
-			return // one at a time
+			n.wakeStore() // one at a time, and a new node may wait for its place
+			return
 		}
 	}
-}
-
-// minVoters is how few members of the store the dead are not removed from: what is removed
-// cannot be counted on when it comes back.
-const minVoters = 3
-
-// obsolete tells why a member of the store is to be removed, "" for one that is to stay.
-// A node that left but is listed is expected back.
-func (n *Node) obsolete(ms *cluster.Members, v persistence.Server, voters int) string {
-	now := time.Now()
-	m := ms.Find(v.ID)
-	if m == nil || m.Status == cluster.Alive || m.Status == cluster.Suspect {
-		delete(n.deadSince, v.ID)
-		if m != nil || now.Sub(n.started) < n.cfg.DeadServer || voters <= minVoters {
-			return ""
-		}
-		return "it has not been seen since this node started"
-	}
-	if _, ok := n.deadSince[v.ID]; !ok {
-		n.deadSince[v.ID] = now
-	}
-	for _, other := range ms.All() {
-		if other.ID != m.ID && other.Up() && other.Addr() == m.Addr() {
-			return "another node has taken its place"
-		}
-	}
-	switch dead := now.Sub(n.deadSince[v.ID]); {
-	case m.Status == cluster.Left && !n.listed(m.Addr()):
-		return "it left and is not listed"
-	case dead > n.cfg.DeadServer && voters > minVoters:
-		return fmt.Sprintf("it has been %s for %v", m.Status, dead.Round(time.Second))
-	}
-	return ""
 }
 
 // storeReady returns what the store waits for, "" when it serves.

@@ -58,6 +58,9 @@ func (n *Node) upgradeTopology() *upgrade.Topology {
 	t := &upgrade.Topology{Owner: ms.Ring().Owner(partition(upgrade.Identity))}
 	voters := n.raft.Peers()
 	for _, m := range ms.All() {
+		if n.isRemoved(m.ID) {
+			continue
+		}
 		expected := m.Up()
 		for _, v := range voters {
 			expected = expected || v.ID == m.ID
@@ -70,9 +73,9 @@ func (n *Node) upgradeTopology() *upgrade.Topology {
 		}})
 	}
 	for _, v := range voters {
-		if ms.Find(v.ID) == nil {
+		if ms.Find(v.ID) == nil && !n.isRemoved(v.ID) {
 			t.Members = append(t.Members, upgrade.Member{Member: switchover.Member{
-				ID: v.ID, Address: "the node with its store at " + v.Addr, Status: "not seen since this node started",
+				ID: v.ID, Address: n.httpAddr(v.Addr), Status: "not seen since this node started",
 			}})
 		}
 	}
@@ -268,7 +271,7 @@ func (n *Node) upgradeSettings() naming.Settings {
 }
 
 // refuses reports whether a node may not become a member of the store: one of 1.X, after
-// double write has been closed.
+// double write has been closed, or one that was removed for good.
 func (n *Node) refuses(m *cluster.Member) bool {
-	return n.upgrade.Stored().Closed() && switchover.Old(m.Version)
+	return n.upgrade.Stored().Closed() && switchover.Old(m.Version) || n.isRemoved(m.ID)
 }

@@ -347,7 +347,7 @@ func (c *Coordinator) lacks(now naming.Instant, s *seat) string {
 	case Old(s.Version):
 		return "runs " + s.Version + ": replace it by 2.X, or take nactor.as-version out of its settings"
 	case !s.Up:
-		return "is " + s.status() + ": start it, or take it off the list of nodes"
+		return "is " + s.status() + ": start it, or a new node in its place, or remove it for good (nactor members remove " + s.Address + ")"
 	case !known(s.Version):
 		return noVersion
 	case s.report == nil:
