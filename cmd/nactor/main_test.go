@@ -51,7 +51,7 @@ func TestUsageErrors(t *testing.T) {
 		{"server -m standalone --set server.port=abc --home " + home, `server.port: "abc" is not a port number (--set)`},
 		{"server -m standalone --home " + home + "/none", "does not exist"},
 		{"server -m cluster --set spring.datasource.platform=mysql -c 127.0.0.1:8848 --home " + home, "or remove spring.datasource.platform (--set)"},
-		{"server -m standalone -c x --home " + home, "names nodes of a cluster"},
+		{"server -m standalone --join x:1 --home " + home, "names nodes of a cluster"},
 		{"server -m cluster -p embedded --join 127.0.0.1 --home " + home, "has no port: write 127.0.0.1:8848"},
 		{"upgrade bogus", `unknown command "bogus"`},
 		{"upgrade status --watch --json", "[json watch] were all set"},

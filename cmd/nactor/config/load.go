@@ -65,7 +65,7 @@ func Load(o Options) (*Config, error) {
 	c.DoubleWriteDelay = r.millis(keyDoubleWrite, time.Second)
 	c.Logging = r.logging()
 	if c.Mode == Standalone {
-		r.alone(o)
+		c.Warnings = append(c.Warnings, r.alone(o)...)
 	} else {
 		c.Peers, err = members(o.Members, home, p, c.Port)
 		r.note(err)
@@ -90,13 +90,16 @@ func Load(o Options) (*Config, error) {
 // what it owns.
 const leastUpgradeCheck = 100 * time.Millisecond
 
-// alone refuses flags that name other nodes.
-func (r *reader) alone(o Options) {
-	for flag, value := range map[string]string{"-c": o.Members, "--join": strings.Join(o.Join, ",")} {
-		if value != "" {
-			r.note(&Error{Key: flag, Value: value, Problem: "names nodes of a cluster, but this server is to be alone: start it with -m cluster, or leave it out"})
-		}
+// alone looks at flags that name other nodes: the list is passed over, as in Nacos, whose
+// scripts may be given it always; to join is refused.
+func (r *reader) alone(o Options) (warnings []string) {
+	if len(o.Join) > 0 {
+		r.note(&Error{Key: "--join", Value: strings.Join(o.Join, ","), Problem: "names nodes of a cluster, but this server is to be alone: start it with -m cluster, or leave it out"})
 	}
+	if o.Members != "" {
+		warnings = append(warnings, fmt.Sprintf("-c: %q is not used: this server is alone; start it with -m cluster if it is to be one of them", o.Members))
+	}
+	return warnings
 }
 
 // open gathers the layers.

@@ -193,7 +193,6 @@ func TestErrorsNameKeyValueSourceAndFix(t *testing.T) {
 		{"", Options{Mode: "cluster", Members: "10.0.0.1:x"}, `-c: line 1: "10.0.0.1:x" has no port number from 1 to 65535 after the colon`},
 		{"", Options{Mode: "cluster", Join: []string{"10.0.0.1"}}, `--join: line 1: "10.0.0.1" has no port: write 10.0.0.1:8848`},
 		{"nactor.cluster.join=a:8848,::1", Options{Mode: "cluster"}, `"::1" has no port: write [::1]:8848`},
-		{"", Options{Mode: "standalone", Members: "10.0.0.1:8848"}, `-c: "10.0.0.1:8848" names nodes of a cluster`},
 		{"", Options{Mode: "standalone", Join: []string{"10.0.0.1:8848"}}, `--join: "10.0.0.1:8848" names nodes of a cluster`},
 		{"nactor.upgrade.check-interval=0", Options{}, `nactor.upgrade.check-interval: "0" is too often: give it at least 100 (conf/application.properties)`},
 	} {
