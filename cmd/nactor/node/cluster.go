@@ -283,7 +283,8 @@ func (n *Node) leaveCluster(ctx context.Context) {
 		}
 	}
 	cancel()
-	<-released // nobody is left to hand over to
+	<-released
+	n.logs.Main.Info("left; there is no other node to hand over to")
 }
 
 // heirs reports whether there are nodes that may take over what this one owns: others that are
