@@ -22,17 +22,30 @@ type BeatClock struct {
 	// Granted: nobody has been heard in this life of the service. Last is when it took the
 	// instance over, or what the life before knew.
 	Granted bool
+	// Heard is the latest heartbeat known from before Last, where that is granted; 0: none.
+	Heard Instant
 }
 
 // Hear notes a heartbeat, or a registration.
-func (c *BeatClock) Hear(now Instant) { c.Last, c.Granted = now, false }
+func (c *BeatClock) Hear(now Instant) { *c = BeatClock{Last: now} }
+
+// HeardOf returns when the instance was last heard of for certain; false: that is not known.
+func (c *BeatClock) HeardOf() (Instant, bool) {
+	if c.Granted {
+		return c.Heard, c.Heard != 0
+	}
+	return c.Last, true
+}
 
 // HearLate notes a heartbeat that came at an earlier moment, and was on its way since. One from
 // before this life took over does not shorten what it granted: later ones may have died with
 // the owner before.
 func (c *BeatClock) HearLate(at Instant) {
-	if at > c.Last {
+	switch {
+	case at > c.Last:
 		c.Hear(at)
+	case c.Granted:
+		c.Heard = max(c.Heard, at)
 	}
 }
 

@@ -14,8 +14,9 @@ func TestHearLate(t *testing.T) {
 		"later than the last":        {BeatClock{Last: taken}, 120, BeatClock{Last: 120}},
 		"earlier than the last":      {BeatClock{Last: taken}, 80, BeatClock{Last: taken}},
 		"the first of a life":        {BeatClock{Last: taken, Granted: true}, 120, BeatClock{Last: 120}},
-		"of the life before":         {BeatClock{Last: taken, Granted: true}, 80, BeatClock{Last: taken, Granted: true}},
-		"the moment it was taken up": {BeatClock{Last: taken, Granted: true}, taken, BeatClock{Last: taken, Granted: true}},
+		"of the life before":         {BeatClock{Last: taken, Granted: true}, 80, BeatClock{Last: taken, Granted: true, Heard: 80}},
+		"not the latest of it":       {BeatClock{Last: taken, Granted: true, Heard: 90}, 80, BeatClock{Last: taken, Granted: true, Heard: 90}},
+		"the moment it was taken up": {BeatClock{Last: taken, Granted: true}, taken, BeatClock{Last: taken, Granted: true, Heard: taken}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.clock.HearLate(test.at); test.clock != test.want {

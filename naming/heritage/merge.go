@@ -68,8 +68,10 @@ func (m *Memory) Merge(s Service, now naming.Instant, h naming.Heritage) {
 		if held != nil && held.Cluster != r.Cluster {
 			held = nil
 		}
-		if held != nil && (held.Stamp > r.Stamp || !clock.Granted && clock.Last > at.Add(lateBeat)) {
-			continue // it came back since
+		if held != nil {
+			if heard, ok := clock.HeardOf(); held.Stamp > r.Stamp || ok && heard > at.Add(lateBeat) {
+				continue // it came back since
+			}
 		}
 		m.remember(removed{r.Addr, at, r.Stamp}, now)
 		if held != nil {
@@ -127,7 +129,10 @@ func (m *Memory) Credit(s Service, now naming.Instant, h naming.Heritage) {
 		heard, unheard := now.Add(-h.Silent[i]), i < len(h.Granted) && h.Granted[i]
 		switch {
 		case clock.Granted:
-			clock.Last, clock.Granted = heard, unheard
+			late, ok := clock.HeardOf() // on its way while the service was
+			if *clock = (naming.BeatClock{Last: heard, Granted: unheard}); ok {
+				clock.HearLate(late)
+			}
 		case !unheard && heard > clock.Last:
 			clock.Last = heard
 			if in.Healthy && !held.Healthy {

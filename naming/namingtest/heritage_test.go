@@ -516,3 +516,22 @@ func TestReconcileCrowded(t *testing.T) {
 		t.Fatalf("1.x holds %d of 2, records %+v", one.Len(), e.Records)
 	}
 }
+
+// A heartbeat that follows a service to its next owner may come before what the owner before
+// knew, which is older than it.
+func TestHeartbeatComesBeforeTheHeritage(t *testing.T) {
+	for name, restore := range owners() {
+		t.Run(name, func(t *testing.T) {
+			before, after := diverge(restore, restore, ephemeral("1"))
+			before.do(11*time.Second, naming.Beat{Addr: addr("1")})
+			v := before.View(naming.Revision{Activation: 2, Counter: 1})
+			after.Owner = restore(v, naming.Instant(14*time.Second))
+			after.do(14*time.Second, naming.Beat{Addr: addr("1"), Ago: time.Second})
+			after.Credit(at(15*time.Second), before.Heritage(v, naming.Instant(15*time.Second)))
+			c := after.Clock(addr("1"), true)
+			if c.Granted || c.Last != naming.Instant(13*time.Second) {
+				t.Errorf("last heard of at %v, granted: %v", time.Duration(c.Last), c.Granted)
+			}
+		})
+	}
+}
