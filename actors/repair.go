@@ -272,9 +272,11 @@ func (m *mesh) keep(r refusal) {
 func (m *mesh) reconsider() {
 	m.mu.Lock()
 	all := m.refused
-	if len(all) > 0 {
-		m.refused = map[naming.Key]refusal{}
+	if len(all) == 0 {
+		m.mu.Unlock()
+		return
 	}
+	m.refused = map[naming.Key]refusal{}
 	m.mu.Unlock()
 	for key, r := range all {
 		mine, waited := m.Views.View(key), m.Clock.Now().Since(r.at)
