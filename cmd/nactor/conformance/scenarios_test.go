@@ -255,7 +255,7 @@ func TestServerRestart(t *testing.T) {
 			t.Errorf("%s: the persistent instance after the restart: %+v", s.name, h)
 		}
 		limit := 15 * time.Second
-		if s.language == "rust" { // it looks every 5 s, and waits longer before each try
+		if s.language == "rust" || s.language == "python" { // they look every 5 s, and wait longer before each try
 			limit = time.Minute
 		}
 		took := eventually(t, limit, s.name+": the ephemeral instance is back", func() bool {
