@@ -131,7 +131,7 @@ func TestClusterConnections(t *testing.T) {
 		return n
 	}
 	all := listens(at1) + listens(at2)
-	eventually(t, 20*time.Second, "the clients of the second node are at the third", func() bool {
+	eventually(t, time.Minute, "the clients of the second node are at the third", func() bool {
 		var status string
 		ask(t, w.at[1], "/v2/core/loader/reloadCurrent?count=0&redirectAddress="+w.at[2], &status)
 		w.quiet(time.Second)
