@@ -394,10 +394,11 @@ func (s *service) rest() {
 	if s.moved {
 		return
 	}
-	_, remembers := s.remembers()
-	if s.state.Len() == 0 && s.state.Repairs() == 0 && !s.dirty && s.handle.batch == nil && (!waits || !s.state.Exists()) && !remembers && s.handle.retire() {
-		s.end()
-		return
+	if s.state.Len() == 0 && s.state.Repairs() == 0 && !s.dirty && s.handle.batch == nil && (!waits || !s.state.Exists()) {
+		if _, remembers := s.remembers(); !remembers && s.handle.retire() {
+			s.end()
+			return
+		}
 	}
 	s.arm()
 }
@@ -440,8 +441,10 @@ func (s *service) env(now naming.Instant) naming.Env {
 // arm sets the alarm for the next deadline.
 func (s *service) arm() {
 	deadline, waits := s.state.Deadline()
-	if until, remembers := s.remembers(); remembers && s.state.Len() == 0 && (!waits || until < deadline) {
-		deadline, waits = until, true // it can retire then
+	if s.state.Len() == 0 { // not with each heartbeat
+		if until, remembers := s.remembers(); remembers && (!waits || until < deadline) {
+			deadline, waits = until, true // it can retire then
+		}
 	}
 	if !waits || s.handle.batch != nil || s.armed && s.alarm <= deadline {
 		return
