@@ -26,6 +26,7 @@ type transit struct {
 	mu     sync.Mutex
 	life   uint64
 	ended  uint64        // the one before
+	until  time.Duration // what is of that one is too late until then
 	began  time.Duration // of the present window
 	least  time.Duration // smallest difference of the stopwatches in it
 	before time.Duration // in the one before
@@ -50,10 +51,10 @@ func (t *transit) late(s *actorpb.Sent, now time.Duration) time.Duration {
 	defer t.mu.Unlock()
 	d := now - time.Duration(s.At)
 	switch {
-	case s.Life == t.ended && t.ended != 0:
+	case s.Life == t.ended && now < t.until:
 		return tooLate // of a process that has ended
 	case s.Life != t.life:
-		t.life, t.ended, t.began, t.least, t.before = s.Life, t.life, now, d, d
+		t.life, t.ended, t.until, t.began, t.least, t.before = s.Life, t.life, now+transitWindow, now, d, d
 	case now-t.began > transitWindow:
 		t.began, t.before, t.least = now, t.least, d
 	}

@@ -26,6 +26,7 @@ func TestTransit(t *testing.T) {
 		"a cut longer than what counts":     {{1, 0, 100 * s, 0}, {1, 1 * s, 161 * s, 60 * s}, {1, 2 * s, 161 * s, 59 * s}, {1, 61 * s, 161 * s, 0}},
 		"the first was late":                {{1, 0, 106 * s, 0}, {1, 6 * s, 106 * s, 0}, {1, 6 * s, 107 * s, 1 * s}},
 		"another process":                   {{1, 50 * s, 100 * s, 0}, {2, 0, 110 * s, 0}, {2, 1 * s, 112 * s, 1 * s}, {1, 51 * s, 112 * s, tooLate}},
+		"a stray of one long gone":          {{1, 50 * s, 100 * s, 0}, {2, 0, 110 * s, 0}, {3, 0, 115 * s, 0}, {1, 51 * s, 116 * s, 0}, {3, 2 * s, 117 * s, tooLate}, {3, 12 * s, 127 * s, 0}},
 		"the sender's machine slept":        {{1, 0, 100 * s, 0}, {1, 1 * s, 161 * s, 60 * s}, {1, 9 * s, 169 * s, 60 * s}, {1, 12 * s, 172 * s, 0}},
 		"the receiver's machine slept":      {{1, 0, 100 * s, 0}, {1, 61 * s, 101 * s, 0}, {1, 62 * s, 102 * s, 0}},
 		"a clock that runs slower for days": {{1, 0, 0, 0}, {1, 86_400 * s, 86_401 * s, 1 * s}, {1, 86_411 * s, 86_412 * s, 0}},
