@@ -17,8 +17,8 @@ func (s *Service) Heritage(view *naming.View, now naming.Instant) naming.Heritag
 // Inherit merges what another owner knew: of each ephemeral instance the later
 // registration and the later beat. An instance that only one of them has stays, unless the
 // other saw it deregistered after the one last heard of it. Persistent data is left alone;
-// see [Service.Reconcile]. A view without a revision brings no service to life. The heritage must be one that this structure can hold, with one
-// instance for each ip:port of a kind.
+// see [Service.Reconcile]. A view without a revision brings no service to life. The heritage
+// must be one that this structure can hold, with one instance for each ip:port of a kind.
 func (s *Service) Inherit(env naming.Env, h naming.Heritage) naming.Effects {
 	t := begin(s, env)
 	s.memory.Merge(&t, t.now, h)
